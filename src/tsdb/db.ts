@@ -1,0 +1,124 @@
+/** placeholder: the types others build on; the class follows */
+import type { Clock } from "../base/clock.ts";
+import type { Vfs } from "../base/vfs.ts";
+import type { WriteRequest, WriteResult } from "./storage.ts";
+import type { Logger } from "../base/logger.ts";
+
+export interface DatabaseOptions {
+  readonly dataDir: string;
+  /** Default: `<dataDir>/wal`. */
+  readonly walDir: string;
+  readonly vfs: Vfs;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly wal: {
+    readonly enabled: boolean;
+    readonly sync: "always" | "interval";
+    readonly syncIntervalMs: number;
+    readonly segmentBytesMax: number;
+  };
+  /** Samples older than this are dropped and refused. */
+  readonly retentionMs: number;
+  /** Kernel memory the head may take; at or above it new series are refused. */
+  readonly memtableBytesMax: number;
+  readonly limits: {
+    readonly bodyBytesMax: number; // compressed
+    readonly decodedBytesMax: number;
+    readonly seriesPerRequestMax: number;
+    readonly labelsPerSeriesMax: number;
+    readonly labelNameBytesMax: number;
+    readonly labelValueBytesMax: number;
+  };
+}
+
+export type DatabaseState = "starting" | "replaying" | "writable" | "readonly-fault" | "stopping" | "stopped";
+
+/** Progress of WAL replay; `done === total` when there is nothing (more) to replay. */
+export interface ReplayProgress {
+  readonly segmentsTotal: number;
+  readonly segmentsDone: number;
+  readonly bytesTotal: number;
+  readonly bytesDone: number;
+  readonly entries: number;
+  readonly durationMs: number;
+}
+
+/** Damage that replay found and could not undo: what is lost, named. */
+export interface DamageReport {
+  readonly file: string;
+  readonly offsetBytes: number;
+  readonly firstSequence: number;
+  readonly lastSequence: number;
+  readonly message: string;
+}
+
+/** Counters and gauges as plain numbers, copied into metrics at scrape time. */
+export interface DatabaseStats {
+  readonly samplesIngestedTotal: number;
+  readonly duplicatesTotal: number;
+  readonly rejectedTotal: Readonly<Record<string, number>>;
+  readonly requestsRefusedTotal: Readonly<Record<string, number>>;
+  readonly headSeries: number;
+  readonly headChunks: number;
+  readonly headMinTime: number | undefined;
+  readonly headMaxTime: number | undefined;
+  readonly headMemoryBytes: number;
+  readonly seriesCreatedTotal: number;
+  readonly walSizeBytes: number;
+  readonly walSegment: number;
+  readonly walSyncsTotal: number;
+  readonly walSyncFailuresTotal: number;
+  readonly walSyncSecondsTotal: number;
+  readonly walBytesWrittenTotal: number;
+  readonly walCorruptionsTotal: number;
+  readonly chunksWrittenTotal: number;
+  readonly chunkFileBytes: number;
+  readonly replaySeconds: number;
+}
+
+/** The top label names, values and metrics by series, as /api/v1/status/tsdb shows them. */
+export interface CardinalityStats {
+  readonly seriesCount: number;
+  readonly labelPairCount: number;
+  readonly chunkCount: number;
+  readonly minTime: number | undefined;
+  readonly maxTime: number | undefined;
+  readonly seriesCountByMetricName: readonly NamedCount[];
+  readonly labelValueCountByLabelName: readonly NamedCount[];
+  readonly memoryInBytesByLabelName: readonly NamedCount[];
+  readonly seriesCountByLabelValuePair: readonly NamedCount[];
+}
+export interface NamedCount {
+  readonly name: string;
+  readonly value: number;
+}
+
+/** What a query worker needs in order to attach to the head: plain, cloneable data. */
+export interface HeadAttachment {
+  readonly module: WebAssembly.Module;
+  readonly memory: WebAssembly.Memory;
+  readonly slot: number;
+  readonly chunkDir: string;
+}
+
+/** The database as HTTP and main see it. */
+export interface DatabaseApi {
+  readonly state: DatabaseState;
+  readonly replay: ReplayProgress;
+  readonly damage: readonly DamageReport[];
+  /** Opens, replays, and resolves when writable. Probes and status work meanwhile. */
+  start(): Promise<void>;
+  /** Refuses new writes, syncs, closes. Idempotent. */
+  close(): Promise<void>;
+  /**
+   * @throws TsdbError BAD_REQUEST, BODY_TOO_LARGE, OVERLOADED, NOT_READY, READ_ONLY; nothing of the request is then
+   * promised (after OVERLOADED and READ_ONLY some of it may be stored)
+   */
+  write(request: WriteRequest): Promise<WriteResult>;
+  /** A free reader slot for a query worker; undefined when all are taken. */
+  attach(): HeadAttachment | undefined;
+  /** Frees the slot of a worker that ended, so that nothing waits for it. */
+  detach(slot: number): void;
+  stats(): DatabaseStats;
+  cardinality(limit: number): CardinalityStats;
+}
