@@ -1,0 +1,50 @@
+/** `tsdb config print` and `tsdb config check`: what is in force and why, and whether a file would be accepted. */
+import { Option, type Command } from "commander";
+import { availableParallelism } from "node:os";
+import { TsdbError } from "../../base/errors.ts";
+import { formatOrigin, loadConfig, type SettingValue } from "../config.ts";
+import { newCommand } from "./command.ts";
+import { exitCodes, tell, type ExitCode } from "./exit.ts";
+import { addSettingOptions, configFromOptions } from "./settings-options.ts";
+import { printable, table } from "./table.ts";
+
+export function command(done: (exitCode: ExitCode) => void): Command {
+  const config = newCommand("config", "Show or check the configuration");
+
+  const print = newCommand("config print", "Show each setting with its value and where that comes from")
+    .addOption(new Option("-o, --output <FORMAT>", "how to print").choices(["table", "json"]).default("table"))
+    .action((_options, self: Command) => {
+      const { values } = configFromOptions(self);
+      process.stdout.write(self.opts<{ output: string }>().output === "json" ? asJson(values) : asTable(values));
+    });
+  config.addCommand(addSettingOptions(print));
+
+  config.addCommand(
+    newCommand("config check", "Check a configuration file without starting anything")
+      .argument("<FILE>", "the YAML file")
+      .action((file: string) => done(check(file))),
+  );
+  return config;
+}
+
+function check(file: string): ExitCode {
+  try {
+    loadConfig({ flags: new Map(), env: {}, file, coreCount: availableParallelism(), nowMs: Date.now() });
+  } catch (thrown) {
+    if (!(thrown instanceof TsdbError && thrown.code === "BAD_CONFIG")) throw thrown;
+    process.stderr.write(`${tell(thrown, false).lines.join("\n")}\n`);
+    return exitCodes.foundProblems;
+  }
+  process.stdout.write(`${file}: no problems found\n`);
+  return exitCodes.ok;
+}
+
+function asTable(values: readonly SettingValue[]): string {
+  const rows = values.map(({ setting, text, origin }) => [setting.key, printable(text) || '""', formatOrigin(origin)]);
+  return table(["SETTING", "VALUE", "FROM"], rows);
+}
+
+function asJson(values: readonly SettingValue[]): string {
+  const rows = values.map(({ setting, text, origin }) => [setting.key, { value: text, origin: formatOrigin(origin) }]);
+  return `${JSON.stringify(Object.fromEntries(rows), null, 2)}\n`;
+}

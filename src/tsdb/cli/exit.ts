@@ -1,0 +1,52 @@
+/** How commands end: exit codes, and errors that are told in a sentence instead of a stack. */
+import { TsdbError } from "../../base/errors.ts";
+
+export const exitCodes = {
+  ok: 0,
+  failed: 1,
+  usage: 2,
+  foundProblems: 3,
+  notReachable: 4,
+  formatTooNew: 5,
+  interrupted: 130,
+} as const;
+export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
+
+export const exitCodeHelp = `
+Exit codes:
+  0    done
+  1    failed
+  2    wrong usage: unknown command, flag or value, bad configuration
+  3    a check found problems
+  4    the server cannot be reached, or is not ready
+  5    the data directory was written by a newer version
+  130  interrupted`;
+
+/** Ends a command with a message and an exit code of its own. */
+export class CommandError extends Error {
+  readonly exitCode: ExitCode;
+  readonly remedy: string | undefined;
+  constructor(exitCode: ExitCode, message: string, remedy?: string) {
+    super(message);
+    this.exitCode = exitCode;
+    this.remedy = remedy;
+  }
+}
+
+/** What the user reads about something that was thrown, one line each; a stack only for bugs, and only when asked for. */
+export function tell(thrown: unknown, debug: boolean): { readonly lines: readonly string[]; readonly exitCode: ExitCode } {
+  if (thrown instanceof CommandError || thrown instanceof TsdbError) {
+    const exitCode =
+      thrown instanceof CommandError
+        ? thrown.exitCode
+        : thrown.code === "BAD_CONFIG"
+          ? exitCodes.usage
+          : exitCodes.failed;
+    const lines = thrown.message.split("\n").map((line) => `tsdb: ${line}`);
+    if (thrown.remedy !== undefined) lines.push(`      ${thrown.remedy}.`);
+    return { lines, exitCode };
+  }
+  const text = thrown instanceof Error ? thrown.message : String(thrown);
+  const stack = debug && thrown instanceof Error && thrown.stack ? [thrown.stack] : [];
+  return { lines: [`tsdb: unexpected error: ${text} (TSDB_DEBUG=1 shows where)`, ...stack], exitCode: exitCodes.failed };
+}

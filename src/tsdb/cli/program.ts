@@ -1,0 +1,53 @@
+/**
+ * The command line. A command's module is loaded only when that command is run, so that `tsdb query` does not wait for
+ * the database's code.
+ */
+import { CommanderError, type Command } from "commander";
+import { version } from "../version.ts";
+import { exitCodeOf, newCommand } from "./command.ts";
+import { tell, type ExitCode } from "./exit.ts";
+
+interface CommandModule {
+  /** The command, ready to run; its action resolves with the exit code through `done`. */
+  command(done: (exitCode: ExitCode) => void): Command;
+}
+
+interface LazyCommand {
+  readonly summary: string;
+  load(): Promise<CommandModule>;
+}
+
+export const commands: Readonly<Record<string, LazyCommand>> = {
+  start: { summary: "Run the database", load: () => import("./start.ts") },
+  config: { summary: "Show or check the configuration", load: () => import("./config.ts") },
+  write: { summary: "Write samples to a running database", load: () => import("./write.ts") },
+  query: { summary: "Run a PromQL query on a running database", load: () => import("./query.ts") },
+};
+
+/** @param args the arguments after `tsdb`; @returns the exit code, once the command is over */
+export async function runProgram(args: readonly string[], debug: boolean): Promise<ExitCode> {
+  let exitCode: ExitCode = 0;
+  try {
+    const program = await programFor(args, (code) => void (exitCode = code));
+    await program.parseAsync(args, { from: "user" });
+  } catch (thrown) {
+    if (thrown instanceof CommanderError) return exitCodeOf(thrown);
+    const told = tell(thrown, debug);
+    process.stderr.write(`${told.lines.join("\n")}\n`);
+    return told.exitCode;
+  }
+  return exitCode;
+}
+
+/** The program with the command that `args` name loaded, and the others as names for the help. */
+export async function programFor(args: readonly string[], done: (exitCode: ExitCode) => void): Promise<Command> {
+  const program = newCommand("tsdb", "A Prometheus-compatible time-series database")
+    .version(`tsdb ${version} (Node ${process.versions.node})`, "-V, --version", "show the version")
+    .helpCommand("help [COMMAND]", "show the help of a command");
+  const [wanted, ofHelp] = args;
+  for (const [name, { summary, load }] of Object.entries(commands)) {
+    const isWanted = name === (wanted === "help" ? ofHelp : wanted);
+    program.addCommand(isWanted ? (await load()).command(done) : newCommand(name, summary));
+  }
+  return program;
+}

@@ -1,0 +1,125 @@
+/**
+ * `tsdb start`: the process around the database. Reads the configuration, logs, handles signals, and decides the exit code.
+ *   SIGTERM, SIGINT  unready, drain, sync, close, exit 0; a second one exits at once with 130
+ *   SIGHUP           reads the configuration again; what cannot be reloaded is named in the log
+ */
+import type { Command } from "commander";
+import { systemClock } from "../../base/clock.ts";
+import { messageOf, TsdbError } from "../../base/errors.ts";
+import { createLogger, type ProcessLogger } from "../../base/logger-pino.ts";
+import { formatListenAddress, reloaded, type LoadedConfig } from "../config.ts";
+import { openServer, type Server } from "../server.ts";
+import { version } from "../version.ts";
+import { newCommand } from "./command.ts";
+import { exitCodes, type ExitCode } from "./exit.ts";
+import { addSettingOptions, configFromOptions } from "./settings-options.ts";
+
+/** Kubernetes kills after 30 s by default; the rest is for the last sync. */
+const DRAIN_MS = 25_000;
+/**
+ * Ctrl-C reaches the whole foreground group: npm, the Node that handed over, and this process, which gets it once from the
+ * terminal and again from each that passes it on. Signals this close together are one key press.
+ */
+const SAME_PRESS_MS = 500;
+
+export function command(done: (exitCode: ExitCode) => void): Command {
+  return addSettingOptions(newCommand("start", "Run the database"))
+    .addHelpText("after", "\nA setting is taken from its flag, else its variable, else the --config file, else its default.")
+    .action(async (_options, self: Command) => done(await run(() => configFromOptions(self))));
+}
+
+/** Runs the database until it is told to stop; @throws TsdbError BAD_CONFIG */
+async function run(load: () => LoadedConfig): Promise<ExitCode> {
+  let loaded = load();
+  const { logging, server: listening, storage } = loaded.config;
+  const output = logging.output === "stdout" ? process.stdout : process.stderr;
+  const color = output.isTTY && !process.env["NO_COLOR"];
+  const log = await createLogger({ ...logging, color });
+  exitOnBug(log);
+  log.info(
+    {
+      version,
+      node: process.versions.node,
+      listen_addr: formatListenAddress(listening.listen),
+      data_dir: storage.dataDir,
+      config_file: loaded.file,
+      config_hash: loaded.hash,
+    },
+    "starting TSDB server",
+  );
+  for (const warning of loaded.warnings) log.warn({}, warning);
+  if (!loaded.config.wal.enabled) log.warn({}, "the write-ahead log is off: a crash loses what is only in memory");
+
+  const stop = stopSignal(log);
+  process.on("SIGHUP", () => void (loaded = reload(loaded, load, log)));
+  let server: Server | undefined;
+  try {
+    server = await openServer({ loaded: () => loaded, log, clock: systemClock });
+    const startedMs = systemClock.monotonicMs();
+    // A start that fails ends the process; one that was interrupted by a stop ends with it.
+    const ended = await Promise.race([server.start().then(() => undefined), stop]);
+    if (ended === undefined) {
+      const durationMs = Math.round(systemClock.monotonicMs() - startedMs);
+      log.info({ url: server.url, duration_ms: durationMs }, "ready");
+    }
+    log.info({ signal: await stop }, "stopping");
+    await server.close(DRAIN_MS);
+    log.info({}, "stopped");
+    return exitCodes.ok;
+  } catch (thrown) {
+    log.error({ error: thrown }, server ? `failed: ${messageOf(thrown)}` : `cannot start: ${messageOf(thrown)}`);
+    // What was stored is on disk already; the close may fail for the same reason as the start did.
+    await server?.close(0).catch((again: unknown) => log.error({ error: again }, "cannot close cleanly"));
+    return thrown instanceof TsdbError && thrown.code === "FORMAT_TOO_NEW" ? exitCodes.formatTooNew : exitCodes.failed;
+  } finally {
+    log.flush();
+  }
+}
+
+/** Resolves with the first signal that asks to stop; from then on another one ends the process at once. */
+function stopSignal(log: ProcessLogger): Promise<NodeJS.Signals> {
+  let firstMs: number | undefined;
+  return new Promise((resolve) => {
+    const onSignal = (signal: NodeJS.Signals): void => {
+      const nowMs = systemClock.monotonicMs();
+      if (firstMs === undefined) {
+        firstMs = nowMs;
+        resolve(signal);
+      } else if (nowMs - firstMs > SAME_PRESS_MS) {
+        log.warn({ signal }, "told to stop again: exiting at once");
+        log.flush();
+        process.exit(exitCodes.interrupted);
+      }
+    };
+    process.on("SIGTERM", onSignal);
+    process.on("SIGINT", onSignal);
+  });
+}
+
+/** The configuration that is in force after a SIGHUP. */
+function reload(before: LoadedConfig, load: () => LoadedConfig, log: ProcessLogger): LoadedConfig {
+  let after: LoadedConfig;
+  try {
+    after = load();
+  } catch (thrown) {
+    log.error({ error: thrown }, "the configuration was not reloaded, the old one stays in force");
+    return { ...before, isNewest: false };
+  }
+  const { inForce, applied, needRestart } = reloaded(before, after);
+  log.setLevel(inForce.config.logging.level);
+  const listed = (values: typeof applied) => values.map(({ setting, text }) => `${setting.key}=${text}`);
+  log.info({ applied: listed(applied) }, `configuration reloaded${applied.length > 0 ? "" : ", nothing to apply"}`);
+  if (needRestart.length > 0) log.warn({ need_restart: listed(needRestart) }, "these changes need a restart");
+  return inForce;
+}
+
+/** Only a bug gets here. The state is unknown then, so nothing is tried but to say so. */
+function exitOnBug(log: ProcessLogger): void {
+  const die = (thrown: unknown): void => {
+    log.error({ error: thrown }, `internal error, exiting: ${messageOf(thrown)}`);
+    log.flush();
+    process.exit(exitCodes.failed);
+  };
+  process.on("uncaughtException", die);
+  process.on("unhandledRejection", die);
+}

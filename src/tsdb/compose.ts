@@ -1,0 +1,138 @@
+/** Puts a database, its query workers and its HTTP apps together as a configuration says; opens and listens to nothing. */
+import type { FastifyInstance } from "fastify";
+import { hostname } from "node:os";
+import type { Clock } from "../base/clock.ts";
+import { formatDurationMs } from "../base/duration.ts";
+import type { Logger } from "../base/logger.ts";
+import { realVfs } from "../base/vfs.ts";
+import { toYaml, type Config, type LoadedConfig } from "./config.ts";
+import { Database, type DatabaseApi, type DatabaseState } from "./db.ts";
+import { buildApp } from "./http/app.ts";
+import { buildProbeApp } from "./http/probe.ts";
+import type { AppDeps, ConfigView, HttpOptions } from "./http/deps.ts";
+import { QueryPool } from "./query/pool.ts";
+import { FORMAT_VERSION, revision, version } from "./version.ts";
+
+export interface Composition {
+  readonly database: DatabaseApi;
+  readonly app: FastifyInstance;
+  readonly probeApp: FastifyInstance;
+  readonly lifecycle: Lifecycle;
+  closeQueries(): Promise<void>;
+}
+
+/** Whether the process is on its way out: requests in flight still reach the database then, new ones do not. */
+export interface Lifecycle {
+  stop(): void;
+}
+
+export interface CompositionDeps {
+  /** The configuration in force: another one after a reload. */
+  readonly loaded: () => LoadedConfig;
+  readonly log: Logger;
+  readonly clock: Clock;
+}
+
+const MiB = 1024 * 1024;
+
+export function compose({ loaded, log, clock }: CompositionDeps): Composition {
+  const { config } = loaded();
+  const database = new Database({
+    dataDir: config.storage.dataDir,
+    walDir: config.wal.dir,
+    vfs: realVfs,
+    clock,
+    log,
+    wal: config.wal,
+    retentionMs: config.storage.retentionMs,
+    memtableBytesMax: config.storage.memtableBytesMax,
+    limits: config.limits,
+  });
+  const queries = new QueryPool({
+    entry: new URL("./promql/worker.ts", import.meta.url),
+    size: config.query.concurrencyMax,
+    queueLengthMax: 20 * config.query.concurrencyMax,
+    queueWaitMsMax: 10_000,
+    writeTimeoutMs: config.server.writeTimeoutMs,
+    stopGraceMs: 2_000,
+    heapMegabytesMax: Math.max(64, config.query.memoryBytesMax / MiB),
+    limits: {
+      samplesMax: config.query.samplesMax,
+      seriesMax: config.query.seriesMax,
+      memoryBytesMax: config.query.memoryBytesMax,
+    },
+    attach: () => database.attach(),
+    detach: (slot) => database.detach(slot),
+    clock,
+    log,
+  });
+
+  let isStopping = false;
+  const deps: AppDeps = {
+    database: servedDatabase(database, () => isStopping),
+    queries,
+    clock,
+    log,
+    build: { version, revision, formatVersion: FORMAT_VERSION, runtime: `node ${process.version}` },
+    config: configView(loaded),
+    runtime: {
+      startedAtMs: clock.nowMs(),
+      workingDir: process.cwd(),
+      hostname: hostname(),
+      retention: formatDurationMs(config.storage.retentionMs),
+      walSync: walSyncText(config.wal),
+    },
+    options: httpOptions(config),
+  };
+  return {
+    database,
+    app: buildApp(deps),
+    probeApp: buildProbeApp(deps),
+    lifecycle: { stop: () => void (isStopping = true) },
+    closeQueries: () => queries.close(),
+  };
+}
+
+/** The database as HTTP sees it: "stopping" from the first signal on, while the database itself still ends its work. */
+function servedDatabase(database: DatabaseApi, isStopping: () => boolean): DatabaseApi {
+  const stateNow = (): DatabaseState => (isStopping() && database.state !== "stopped" ? "stopping" : database.state);
+  return {
+    get state() {
+      return stateNow();
+    },
+    get replay() {
+      return database.replay;
+    },
+    get damage() {
+      return database.damage;
+    },
+    start: () => database.start(),
+    close: () => database.close(),
+    write: (request) => database.write(request),
+    attach: () => database.attach(),
+    detach: (slot) => database.detach(slot),
+    stats: () => database.stats(),
+    cardinality: (limit) => database.cardinality(limit),
+  };
+}
+
+const configView = (loaded: () => LoadedConfig): ConfigView => ({
+  flags: () => Object.fromEntries(loaded().values.map(({ setting, text }) => [setting.flag, text])),
+  yaml: () => toYaml(loaded().values),
+  hash: () => loaded().hash,
+  loaded: () => ({ isSuccessful: loaded().isNewest, atMs: loaded().atMs }),
+});
+
+const httpOptions = ({ server, limits, query, metrics }: Config): HttpOptions => ({
+  server,
+  bodyBytesMax: limits.bodyBytesMax,
+  // Room for a few of the largest requests at once, and for many of the usual size.
+  bodyBytesInFlightMax: Math.max(64 * MiB, 4 * limits.bodyBytesMax),
+  query: { timeoutMs: query.timeoutMs, lookbackDeltaMs: query.lookbackDeltaMs, textBytesMax: 16 * 1024 },
+  metricsPath: metrics.enabled ? metrics.path : undefined,
+});
+
+function walSyncText({ enabled, sync, syncIntervalMs }: Config["wal"]): string {
+  if (!enabled) return "off";
+  return sync === "always" ? "always" : `interval ${formatDurationMs(syncIntervalMs)}`;
+}
