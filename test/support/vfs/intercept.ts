@@ -1,0 +1,71 @@
+/**
+ * A Vfs that lets a hook see, hold up or fail every call on its way to another Vfs. Faults, crash points and latency are
+ * hooks; what they need to know about a call stands in VfsCall.
+ */
+import type { Vfs, VfsFile } from "../../../src/base/vfs.ts";
+
+export const vfsOperations = [
+  "open",
+  "list",
+  "mkdir",
+  "exists",
+  "rename",
+  "remove",
+  "syncDir",
+  "write",
+  "read",
+  "sync",
+  "truncate",
+  "sizeBytes",
+  "close",
+] as const;
+export type VfsOperation = (typeof vfsOperations)[number];
+
+export interface VfsCall {
+  readonly operation: VfsOperation;
+  /** Of the file or directory; of a rename, the old name. */
+  readonly path: string;
+  /** Only of calls on an open file. */
+  readonly file?: VfsFile;
+  /** Only of a write. */
+  readonly write?: { readonly data: Uint8Array; readonly positionBytes: number };
+}
+
+export interface VfsHook {
+  /** Stands in for the call; `run` makes it. */
+  async<T>(call: VfsCall, run: () => Promise<T>): Promise<T>;
+  sync<T>(call: VfsCall, run: () => T): T;
+}
+
+export function interceptVfs(inner: Vfs, hook: VfsHook): Vfs {
+  const file = (opened: VfsFile): VfsFile => interceptFile(opened, hook);
+  return {
+    open: async (path, mode) => file(await hook.async({ operation: "open", path }, () => inner.open(path, mode))),
+    openSync: (path) => file(hook.sync({ operation: "open", path }, () => inner.openSync(path))),
+    list: (path) => hook.async({ operation: "list", path }, () => inner.list(path)),
+    mkdir: (path) => hook.async({ operation: "mkdir", path }, () => inner.mkdir(path)),
+    exists: (path) => hook.async({ operation: "exists", path }, () => inner.exists(path)),
+    rename: (path, to) => hook.async({ operation: "rename", path }, () => inner.rename(path, to)),
+    remove: (path) => hook.async({ operation: "remove", path }, () => inner.remove(path)),
+    syncDir: (path) => hook.async({ operation: "syncDir", path }, () => inner.syncDir(path)),
+  };
+}
+
+function interceptFile(file: VfsFile, hook: VfsHook): VfsFile {
+  const { path } = file;
+  return {
+    path,
+    write: (data, positionBytes) =>
+      hook.async({ operation: "write", path, file, write: { data, positionBytes } }, () =>
+        file.write(data, positionBytes),
+      ),
+    read: (into, positionBytes) => hook.async({ operation: "read", path, file }, () => file.read(into, positionBytes)),
+    readSync: (into, positionBytes) =>
+      hook.sync({ operation: "read", path, file }, () => file.readSync(into, positionBytes)),
+    sync: () => hook.async({ operation: "sync", path, file }, () => file.sync()),
+    truncate: (sizeBytes) => hook.async({ operation: "truncate", path, file }, () => file.truncate(sizeBytes)),
+    sizeBytes: () => hook.async({ operation: "sizeBytes", path, file }, () => file.sizeBytes()),
+    close: () => hook.async({ operation: "close", path, file }, () => file.close()),
+    closeSync: () => hook.sync({ operation: "close", path, file }, () => file.closeSync()),
+  };
+}
