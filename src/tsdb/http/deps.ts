@@ -1,0 +1,81 @@
+/** What the HTTP side is handed: everything it shows comes from here, so tests build it from fakes. */
+import type { Clock } from "../../base/clock.ts";
+import type { Logger } from "../../base/logger.ts";
+import type { DatabaseApi } from "../db.ts";
+import type { QueryRunner } from "../query/pool.ts";
+
+export interface AppDeps extends ProbeDeps {
+  readonly queries: QueryRunner;
+  readonly clock: Clock;
+  readonly runtime: RuntimeView;
+  readonly options: HttpOptions;
+}
+
+/** What the probe listener needs of it. */
+export interface ProbeDeps {
+  readonly database: DatabaseApi;
+  readonly log: Logger;
+  readonly build: BuildInfo;
+  readonly config: ConfigView;
+}
+
+export interface BuildInfo {
+  /** Ours, as `tsdb --version` prints it. */
+  readonly version: string;
+  readonly revision: string;
+  /** Of the files in the data directory. */
+  readonly formatVersion: number;
+  /** Such as "node v26.10.0". */
+  readonly runtime: string;
+}
+
+/** The config in force, as it may be shown: secrets are left out by whoever builds this. */
+export interface ConfigView {
+  /** By name without dashes, as --NAME takes them. */
+  flags(): Readonly<Record<string, string>>;
+  yaml(): string;
+  /** Differs whenever the config in force differs. */
+  hash(): string;
+  loaded(): { readonly isSuccessful: boolean; readonly atMs: number };
+}
+
+export interface RuntimeView {
+  readonly startedAtMs: number;
+  readonly workingDir: string;
+  readonly hostname: string;
+  /** Such as "30d". */
+  readonly retention: string;
+  /** Such as "always", "interval 1s" or "off". */
+  readonly walSync: string;
+}
+
+export interface HttpOptions {
+  readonly server: ServerOptions;
+  /** Compressed bytes of one write request. */
+  readonly bodyBytesMax: number;
+  /** Of all write requests that are being received or handled at one time. */
+  readonly bodyBytesInFlightMax: number;
+  readonly query: {
+    readonly timeoutMs: number;
+    readonly lookbackDeltaMs: number;
+    readonly textBytesMax: number;
+  };
+  /** Undefined: no metrics page. */
+  readonly metricsPath: string | undefined;
+}
+
+export interface ServerOptions {
+  /** From a request's first byte to the last of its body. */
+  readonly readTimeoutMs: number;
+  /** How long a client may take nothing of its answer. */
+  readonly writeTimeoutMs: number;
+  readonly connectionsMax: number;
+}
+
+export const DEFAULT_HTTP_OPTIONS: HttpOptions = {
+  server: { readTimeoutMs: 30_000, writeTimeoutMs: 30_000, connectionsMax: 512 },
+  bodyBytesMax: 8 * 1024 * 1024,
+  bodyBytesInFlightMax: 64 * 1024 * 1024,
+  query: { timeoutMs: 30_000, lookbackDeltaMs: 300_000, textBytesMax: 16 * 1024 },
+  metricsPath: "/metrics",
+};

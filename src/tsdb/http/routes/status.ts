@@ -1,0 +1,94 @@
+/** What the server says about itself, in the shapes of Prometheus' status API. */
+import { availableParallelism } from "node:os";
+import { basename } from "node:path";
+import type { DatabaseApi } from "../../db.ts";
+import { badRequest } from "../params.ts";
+import { success } from "../route.ts";
+import type { Route, RouteContext } from "../route.ts";
+
+/**
+ * The Prometheus whose API this is. Grafana turns features on by this number (match[] for labels from 2.24 on), so it
+ * comes first; ours follows as semver's build metadata, which comparisons ignore.
+ */
+export const PROMETHEUS_API_VERSION = "3.16.0";
+
+function buildInfo({ deps: { build } }: RouteContext): string {
+  // No "features" here: Grafana would take the server for Mimir, with a ruler.
+  return success({
+    version: `${PROMETHEUS_API_VERSION}+tsdb.${build.version}`,
+    revision: build.revision,
+    branch: "",
+    buildUser: "",
+    buildDate: "",
+    goVersion: build.runtime,
+    tsdbVersion: build.version,
+  });
+}
+
+const flags = ({ deps }: RouteContext): string => success(deps.config.flags());
+
+const config = ({ deps }: RouteContext): string => success({ yaml: deps.config.yaml() });
+
+function runtimeInfo({ deps: { clock, config, database, runtime } }: RouteContext): string {
+  const loaded = config.loaded();
+  return success({
+    startTime: new Date(runtime.startedAtMs).toISOString(),
+    CWD: runtime.workingDir,
+    hostname: runtime.hostname,
+    serverTime: new Date(clock.nowMs()).toISOString(),
+    reloadConfigSuccess: loaded.isSuccessful,
+    lastConfigTime: new Date(loaded.atMs).toISOString(),
+    corruptionCount: database.damage.length,
+    goroutineCount: process.getActiveResourcesInfo().length,
+    GOMAXPROCS: availableParallelism(),
+    GOMEMLIMIT: process.constrainedMemory(),
+    GOGC: "",
+    GODEBUG: "",
+    storageRetention: runtime.retention,
+    walSync: runtime.walSync,
+    state: database.state,
+  });
+}
+
+const CARDINALITY_LIMIT = 10;
+const CARDINALITY_LIMIT_MAX = 10_000;
+
+function tsdb({ deps: { database }, params }: RouteContext): string {
+  const text = params.value("limit");
+  const limit = text === "" ? CARDINALITY_LIMIT : Number(text);
+  if (!/^\+?\d*$/.test(text) || limit < 1) throw badRequest("limit must be a positive number");
+  if (limit > CARDINALITY_LIMIT_MAX) throw badRequest(`limit must not exceed ${CARDINALITY_LIMIT_MAX}`);
+  const stats = database.cardinality(limit);
+  return success({
+    headStats: {
+      numSeries: stats.seriesCount,
+      numLabelPairs: stats.labelPairCount,
+      chunkCount: stats.chunkCount,
+      minTime: stats.minTime ?? 0,
+      maxTime: stats.maxTime ?? 0,
+    },
+    seriesCountByMetricName: stats.seriesCountByMetricName,
+    labelValueCountByLabelName: stats.labelValueCountByLabelName,
+    memoryInBytesByLabelName: stats.memoryInBytesByLabelName,
+    seriesCountByLabelValuePair: stats.seriesCountByLabelValuePair,
+    state: database.state,
+    damage: damageOf(database),
+  });
+}
+
+/** What replay lost. Only the file's name: where the data lies on this machine is nobody's business. */
+const damageOf = ({ damage }: DatabaseApi) => damage.map((report) => ({ ...report, file: basename(report.file) }));
+
+function walReplay({ deps: { database } }: RouteContext): string {
+  const { replay } = database;
+  return success({ min: 0, max: replay.segmentsTotal, current: replay.segmentsDone, ...replay, damage: damageOf(database) });
+}
+
+export const statusRoutes: readonly Route[] = [
+  { methods: ["GET"], path: "/api/v1/status/buildinfo", summary: "Version of the API and of this server", when: "always", handle: buildInfo },
+  { methods: ["GET"], path: "/api/v1/status/flags", summary: "Flags in force", when: "always", handle: flags },
+  { methods: ["GET"], path: "/api/v1/status/config", summary: "Configuration in force, as YAML", when: "always", handle: config },
+  { methods: ["GET"], path: "/api/v1/status/runtimeinfo", summary: "Process and storage settings", when: "always", handle: runtimeInfo },
+  { methods: ["GET"], path: "/api/v1/status/tsdb", summary: "Head statistics and cardinality", when: "read", handle: tsdb },
+  { methods: ["GET"], path: "/api/v1/status/walreplay", summary: "Progress of WAL replay, and damage found", when: "always", handle: walReplay },
+];

@@ -1,0 +1,127 @@
+/** A database and a query runner that do as a test says, and apps built on them. */
+import type { AddressInfo } from "node:net";
+import type { FastifyInstance } from "fastify";
+import { onTestFinished } from "vitest";
+import { systemClock } from "../../../src/base/clock.ts";
+import { silentLogger } from "../../../src/base/logger.ts";
+import type { CardinalityStats, DatabaseApi, DatabaseState, DatabaseStats, DamageReport } from "../../../src/tsdb/db.ts";
+import { buildApp } from "../../../src/tsdb/http/app.ts";
+import { DEFAULT_HTTP_OPTIONS } from "../../../src/tsdb/http/deps.ts";
+import type { AppDeps, HttpOptions } from "../../../src/tsdb/http/deps.ts";
+import type { QueryAnswer, QueryPoolStats, QueryRunner, RunOptions } from "../../../src/tsdb/query/pool.ts";
+import type { QueryJob } from "../../../src/tsdb/query/protocol.ts";
+import type { WriteRequest, WriteResult } from "../../../src/tsdb/storage.ts";
+
+export const emptyStats: DatabaseStats = {
+  samplesIngestedTotal: 0,
+  duplicatesTotal: 0,
+  rejectedTotal: {},
+  requestsRefusedTotal: {},
+  headSeries: 0,
+  headChunks: 0,
+  headMinTime: undefined,
+  headMaxTime: undefined,
+  headMemoryBytes: 0,
+  seriesCreatedTotal: 0,
+  walSizeBytes: 0,
+  walSegment: 0,
+  walSyncsTotal: 0,
+  walSyncFailuresTotal: 0,
+  walSyncSecondsTotal: 0,
+  walBytesWrittenTotal: 0,
+  walCorruptionsTotal: 0,
+  chunksWrittenTotal: 0,
+  chunkFileBytes: 0,
+  replaySeconds: 0,
+};
+
+const emptyCardinality: CardinalityStats = {
+  seriesCount: 2,
+  labelPairCount: 3,
+  chunkCount: 4,
+  minTime: 1000,
+  maxTime: 2000,
+  seriesCountByMetricName: [{ name: "up", value: 2 }],
+  labelValueCountByLabelName: [],
+  memoryInBytesByLabelName: [],
+  seriesCountByLabelValuePair: [],
+};
+
+export class FakeDatabase implements DatabaseApi {
+  state: DatabaseState = "writable";
+  replay = { segmentsTotal: 4, segmentsDone: 1, bytesTotal: 400, bytesDone: 100, entries: 17, durationMs: 5 };
+  damage: DamageReport[] = [];
+  statistics: DatabaseStats = emptyStats;
+  readonly writes: WriteRequest[] = [];
+  answer: (request: WriteRequest) => Promise<WriteResult> = async () => ({ accepted: 1, duplicates: 0, rejections: [] });
+
+  start = async (): Promise<void> => {};
+  close = async (): Promise<void> => {};
+  attach = (): undefined => undefined;
+  detach = (): void => {};
+  stats = (): DatabaseStats => this.statistics;
+  cardinality = (): CardinalityStats => emptyCardinality;
+
+  write(request: WriteRequest): Promise<WriteResult> {
+    this.writes.push({ format: request.format, body: Uint8Array.from(request.body) });
+    return this.answer(request);
+  }
+}
+
+export class FakeQueries implements QueryRunner {
+  readonly jobs: QueryJob[] = [];
+  readonly options: RunOptions[] = [];
+  answer: (job: QueryJob, options: RunOptions) => Promise<QueryAnswer> = async () =>
+    Buffer.from('{"status":"success","data":[]}');
+
+  run(job: QueryJob, options: RunOptions): Promise<QueryAnswer> {
+    this.jobs.push(job);
+    this.options.push(options);
+    return this.answer(job, options);
+  }
+
+  stats = (): QueryPoolStats => ({ size: 2, running: 1, waiting: 0, workersStartedTotal: 1, workersLostTotal: 0 });
+}
+
+export interface TestApp {
+  readonly app: FastifyInstance;
+  readonly database: FakeDatabase;
+  readonly queries: FakeQueries;
+}
+
+export function fakeDeps(options: Partial<HttpOptions> = {}): AppDeps & Omit<TestApp, "app"> {
+  return {
+    database: new FakeDatabase(),
+    queries: new FakeQueries(),
+    clock: { ...systemClock, nowMs: () => 1_700_000_000_123 },
+    log: silentLogger,
+    build: { version: "0.1.0", revision: "abc", formatVersion: 1, runtime: "node v26" },
+    config: {
+      flags: () => ({ "data-dir": "./data" }),
+      yaml: () => "storage:\n  data_dir: ./data\n",
+      hash: () => "h4sh",
+      loaded: () => ({ isSuccessful: true, atMs: 1_700_000_000_000 }),
+    },
+    runtime: {
+      startedAtMs: 1_700_000_000_000,
+      workingDir: "/",
+      hostname: "host",
+      retention: "30d",
+      walSync: "always",
+    },
+    options: { ...DEFAULT_HTTP_OPTIONS, ...options },
+  };
+}
+
+export function testApp(options: Partial<HttpOptions> = {}): TestApp {
+  const deps = fakeDeps(options);
+  const app = buildApp(deps);
+  onTestFinished(() => app.close());
+  return { app, database: deps.database, queries: deps.queries };
+}
+
+/** The port of an app that listens. */
+export async function listen(app: FastifyInstance): Promise<number> {
+  await app.listen({ host: "127.0.0.1", port: 0 });
+  return (app.server.address() as AddressInfo).port;
+}
