@@ -4,3 +4,15 @@ export * from "./snappy";
 export * from "./siphash";
 export * from "./xor";
 export * from "./window";
+export * from "./aggregate";
+
+export * from "./layout";
+export * from "./layout-exports";
+export { createHead } from "./create";
+export { ingest, ingestSnappy } from "./ingest";
+export { beginSegment, reencodePending, setSynced, takeRecords } from "./wal";
+export { loadChunk, replayRecord } from "./replay";
+export { sealRelease, sealTake, sealUntake, sealOpen } from "./chunk";
+export { dropChunks } from "./retention";
+export { advanceEpoch, heapBytesUsed, pin, unpin } from "./heap";
+export * from "./select";

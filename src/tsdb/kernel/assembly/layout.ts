@@ -1,14 +1,15 @@
 /**
  * Linear memory, described once for both sides: the kernel uses these classes as views of raw memory (`changetype`), the
- * TypeScript side reads the offsets that this file exports as constants. Nothing is ever allocated for a class itself.
+ * TypeScript side reads the offsets and constants that layout-exports.ts publishes. Nothing is ever allocated for a class
+ * itself.
  *
- *   0        first page: never used, so that address 0 can mean "none"; from CRC_TABLES on, tables that are computed once
- *   64 KiB   Header: the roots of everything else
- *   ...      fixed regions, each reserved once at creation; what is never touched costs no memory
- *   heap     slabs of 64 KiB, handed out in order and never returned; cells and blocks inside them are recycled
+ *   0          first page: never used, so that address 0 can mean "none"; from CRC_TABLES on, tables computed once
+ *   64 KiB     Header: the roots of everything else
+ *   128 KiB    fixed regions, sized at creation (createHead); what is never touched costs no memory
+ *   heapStart  slabs of 64 KiB, handed out in order and never returned; cells and blocks inside them are recycled
  *
  * A memory has one writer (the thread that created it) and any number of readers. What readers may see changes only by
- * one atomic store of one word (docs/internals/memory.md).
+ * one atomic store of one word, marked "published" below; docs/internals/memory.md has the argument.
  */
 
 /** Eight CRC32C tables of 1 KiB (slicing-by-8), made by initTables(). */
@@ -22,6 +23,73 @@ export const SLAB_BYTES: u32 = 65536;
 /** A cell: link to the next cell, then payload. Open chunks and chunk lists are made of cells. */
 export const CELL_BYTES: u32 = 64;
 export const CELL_PAYLOAD: u32 = 60;
+
+/** Bytes that may be read (never used) past the end of any buffer that a decoder is given. */
+export const SLACK_BYTES: u32 = 64;
+
+/** Series are kept in pages of this many; a page is looked up in the directory, so series never move. */
+export const SERIES_PAGE_BITS: u32 = 12;
+export const SERIES_PER_PAGE: u32 = 1 << SERIES_PAGE_BITS;
+/** Refs are never reused; 2^28 of them, ever, fit one data directory. */
+export const SERIES_PAGES_MAX: u32 = 1 << 16;
+export const PAIR_PAGE_BITS: u32 = 12;
+export const PAIRS_PER_PAGE: u32 = 1 << PAIR_PAGE_BITS;
+export const PAIR_PAGES_MAX: u32 = 1 << 14;
+
+/** Query workers that can be attached at once. */
+export const READER_SLOTS: u32 = 16;
+/** Each reader's scratch: three bitmaps, then lists (select.ts). */
+export const READER_SCRATCH_BYTES: u32 = 8 << 20;
+
+/**
+ * Full chunks wait in these blocks until they are in a head chunk file. Once SEAL_BLOCKS_BUSY_MAX wait, writes
+ * are refused; the rest is room for the largest request that was admitted before, so sealing a chunk never fails.
+ */
+export const SEAL_BLOCKS: u32 = 640;
+export const SEAL_BLOCKS_BUSY_MAX: u32 = 64;
+export const SEAL_BLOCK_BYTES: u32 = 256 << 10;
+
+/** A chunk is full at this many samples, or where its samples would cross a multiple of CHUNK_RANGE_MS. */
+export const CHUNK_SAMPLES: u32 = 120;
+export const CHUNK_RANGE_MS: i64 = 7_200_000;
+
+/** Bounds what one request can need of every region below. */
+export const SERIES_PER_REQUEST_MAX: u32 = 50_000;
+export const SAMPLES_PER_REQUEST_MAX: u32 = 65_000;
+/** Label names that fit; a name more makes series that carry it count as "head full". */
+export const NAMES_MAX: u32 = 1 << 20;
+/** Rows kept until their record is durable. During replay the region maps symbols of a segment to pairs instead. */
+export const PENDING_BYTES_MAX: u32 = 96 << 20;
+/** Symbols or series declared by one record. */
+export const DECLARED_BYTES_MAX: u32 = 40 << 20;
+/** Labels of one series, canonical. */
+export const CANONICAL_BYTES_MAX: u32 = 4 << 20;
+export const LABELS_PER_SERIES_MAX: u32 = 4096;
+/** XOR bases kept apart from their series (xor-bases.ts): slots of 16 bytes. */
+export const XOR_BASE_SLOTS: u32 = 1 << 23;
+
+/** Rejected samples that a result describes one by one. */
+export const EXAMPLES_MAX: u32 = 8;
+
+/** Why a sample or series was refused, as in storage.ts' RejectReason; 0 is "accepted". */
+export const REJECT_OUT_OF_ORDER: u32 = 1;
+export const REJECT_DUPLICATE: u32 = 2;
+export const REJECT_TOO_FAR_IN_FUTURE: u32 = 3;
+export const REJECT_TOO_OLD: u32 = 4;
+export const REJECT_LABELS_INVALID: u32 = 5;
+export const REJECT_LABEL_COUNT: u32 = 6;
+export const REJECT_LABEL_NAME_LENGTH: u32 = 7;
+export const REJECT_LABEL_VALUE_LENGTH: u32 = 8;
+export const REJECT_SERIES_LIMIT: u32 = 9;
+export const REJECT_UNSUPPORTED: u32 = 10;
+export const REJECT_REASONS: u32 = 11;
+
+/** What ingest answers instead of 0 when it did nothing of a request. */
+export const INGEST_MALFORMED: i32 = -1;
+export const INGEST_TOO_LARGE: i32 = -2;
+export const INGEST_TOO_MANY_SERIES: i32 = -3;
+export const INGEST_TOO_MANY_SAMPLES: i32 = -4;
+export const INGEST_OVERLOADED: i32 = -5;
 
 /**
  * The appending end of an XOR chunk (docs/format/head-chunks.md): what the next sample is encoded against. Part of
@@ -42,4 +110,342 @@ export class XorState {
   trailing: u8;
   /** Samples in the open chunk. Readers do not look here: they have the count in SeriesHot.open. */
   count: u16;
+}
+
+/** What every sample touches: one cache line. */
+@unmanaged
+export class SeriesHot extends XorState {
+  /** Published: first cell u32 | samples u16 | cells u16 of the open chunk; 0 when there is none. */
+  open: u64;
+  /** SipHash-1-3-128 of the canonical label bytes; both 0 when the ref is not in use. */
+  hashLow: u64;
+  hashHigh: u64;
+  /** Last cell of the open chunk. */
+  tailCell: u32;
+  /** Header.walSegment when the series was last declared in the WAL. */
+  walSegment: u16;
+  /** Sample type: 0 float; histograms will be others. */
+  kind: u8;
+  flags: u8;
+}
+/** The next WAL sample is XORed against 0: the first of the series in its segment. */
+export const FLAG_WAL_FIRST: u8 = 1;
+/** Replay keeps the series' XOR base apart, since the sample that it is was not appended. */
+export const FLAG_REPLAY_BASE: u8 = 2;
+/** The ref has a hot line only because a head chunk file names it; no WAL record has declared its labels yet. */
+export const FLAG_UNDECLARED: u8 = 4;
+
+/** The rest of a series: one cache line. */
+@unmanaged
+export class SeriesCold {
+  /** Array of u32 pair ids, ordered by label name. */
+  pairs: u32;
+  pairCount: u16;
+  spare: u16;
+  /**
+   * Published: first list cell u32 | entries u16 | of these no longer valid, from the front, u16. Entries 0 and 1 are
+   * inline, further ones lie three to a cell.
+   */
+  list: u64;
+  lastListCell: u32;
+  spare2: u32;
+  /** Two ChunkEntry of 20 bytes. */
+  inline0: u64;
+  inline1: u64;
+  inline2: u64;
+  inline3: u64;
+  inline4: u64;
+}
+
+/** A full chunk: where it lies in the head chunk files. Packed, 20 bytes. */
+export const ENTRY_BYTES: u32 = 20;
+export const ENTRY_MINT: usize = 0; // i64
+export const ENTRY_SPAN: usize = 8; // u32, maxt - mint in ms
+export const ENTRY_OFFSET: usize = 12; // u32, of the entry's header in its file
+export const ENTRY_FILE: usize = 16; // u16
+export const ENTRY_DATA_BYTES: usize = 18; // u16
+export const ENTRIES_PER_CELL: u32 = 3;
+export const ENTRIES_INLINE: u32 = 2;
+
+/** A label pair, interned once, as it stands on the wire: 0x0a nameBytes name 0x12 valueBytes value. */
+@unmanaged
+export class Pair {
+  /** Of the wire bytes. */
+  address: u32;
+  wireBytes: u32;
+  nameId: u32;
+  /** Next pair of the same name, as id + 1; 0 ends the list. */
+  nextOfName: u32;
+  /** Postings: refs of the series that have the pair, delta varints in chained blocks (postings.ts). */
+  firstBlock: u32;
+  lastBlock: u32;
+  /** Published: how many postings there are. */
+  postingCount: u32;
+  lastRef: u32;
+  /** Header.walSegment when the pair was last declared in the WAL, and its symbol id there. */
+  walSegment: u32;
+  walSymbol: u32;
+}
+
+/** A label name. `firstPair` is published. */
+@unmanaged
+export class Name {
+  address: u32;
+  nameBytes: u32;
+  /** Newest pair of this name, as id + 1. */
+  firstPair: u32;
+  pairCount: u32;
+}
+
+/**
+ * An open-addressing table of u64 slots: hash u32 << 32 | id + 1. Slots are placed by their hash's low bits, so a table
+ * doubles without looking at what the ids stand for. While it grows, slots are copied a few at a time from `old`, which
+ * stays readable to the end. Published: current, then old (readers load current first).
+ */
+@unmanaged
+export class Table {
+  /** Address u32 | slots - 1 as u32 << 32. */
+  current: u64;
+  old: u64;
+  /** Slots of `old` copied so far. */
+  moved: u32;
+  count: u32;
+}
+
+/** Chunks waiting to be written: `usedBytes` of entries for file `fileIndex` from `startOffset` on. */
+@unmanaged
+export class SealBlock {
+  fileIndex: u32;
+  startOffset: u32;
+  /** Published. */
+  usedBytes: u32;
+  /** Published: raised when the block is reused, so that a reader can tell that what it copied was replaced meanwhile. */
+  generation: u32;
+  /** The WAL sequence of the newest sample in it. */
+  lastSequence: u64;
+  inUse: u32;
+  spare: u32;
+}
+
+/** One refused sample of the last request. */
+@unmanaged
+export class Example {
+  reason: u32;
+  /** Index of its SeriesRow. */
+  seriesRow: u32;
+  timestampMs: i64;
+  value: u64;
+  /** The series' newest timestamp then. */
+  lastTimestampMs: i64;
+}
+
+/** One series of the request at hand. */
+@unmanaged
+export class SeriesRow {
+  /** Label fields as they came: where the first begins, where the last ends. */
+  labels: u32;
+  labelBytes: u32;
+  /** The whole TimeSeries message. */
+  message: u32;
+  messageBytes: u32;
+  hashLow: u64;
+  hashHigh: u64;
+  firstSample: u32;
+  sampleCount: u32;
+  /** The series, or NO_REF. */
+  ref: u32;
+  /** A REJECT_ reason for the whole series, or 0. */
+  rejected: u32;
+  /** Other fields lie between its labels, so the bytes are not what is hashed. */
+  scattered: u32;
+  /** Histogram samples in it. */
+  histograms: u32;
+}
+export const NO_REF: u32 = 0xffffffff;
+
+/** One sample of the request at hand. */
+@unmanaged
+export class SampleRow {
+  timestampMs: i64;
+  value: u64;
+}
+
+/** Rows of one record that is not known to be durable: kept so that it can be encoded again for another segment. */
+@unmanaged
+export class PendingRecord {
+  sequence: u64;
+  sampleCount: u32;
+  spare: u32;
+}
+/** Then sampleCount of these. */
+@unmanaged
+export class PendingSample {
+  timestampMs: i64;
+  value: u64;
+  ref: u32;
+  spare: u32;
+}
+
+/** What a read of the header tells: everything hangs off here. Counters are written by the one writer only. */
+@unmanaged
+export class Header {
+  /** Set last by createHead: "head" and the layout's version. */
+  magic: u64;
+  hashKey0: u64;
+  hashKey1: u64;
+
+  // Limits, set by the host.
+  memoryBytesMax: u64;
+  retentionMs: i64;
+  decodedBytesMax: u32;
+  bodyBytesMax: u32;
+  seriesPerRequestMax: u32;
+  samplesPerRequestMax: u32;
+  labelsPerSeriesMax: u32;
+  labelNameBytesMax: u32;
+  labelValueBytesMax: u32;
+  /** 0: no record is built, acknowledgement waits for nothing. */
+  walEnabled: u32;
+
+  // Fixed regions.
+  body: u32;
+  decoded: u32;
+  decodedBytesCap: u32;
+  seriesRows: u32;
+  sampleRows: u32;
+  canonical: u32;
+  labelScratch: u32;
+  declaredSymbols: u32;
+  declaredSeries: u32;
+  walBuffer0: u32;
+  walBuffer1: u32;
+  walBufferBytes: u32;
+  pending: u32;
+  pendingCap: u32;
+  sealData: u32;
+  seriesDirectory: u32;
+  pairDirectory: u32;
+  readerScratch: u32;
+  xorBases: u32;
+  /** For the function at hand only: hashes and varints in the first 256 bytes, pair ids behind them. */
+  chunkScratch: u32;
+  names: u32;
+
+  // Heap (heap.ts).
+  heapStart: u32;
+  heapNext: u32;
+  heapEnd: u32;
+  slabNext: u32;
+  slabEnd: u32;
+  cellFree: u32;
+  cellsFree: u32;
+  cellNext: u32;
+  cellEnd: u32;
+  cellsUsed: u32;
+
+  /** Published: readers pin it (epochs). */
+  epoch: u32;
+  limboHead0: u32;
+  limboHead1: u32;
+  limboHead2: u32;
+  limboTail0: u32;
+  limboTail1: u32;
+  limboTail2: u32;
+  limboCount0: u32;
+  limboCount1: u32;
+  limboCount2: u32;
+
+  // Series and labels.
+  /** Published: refs below it have a hot line; those not in use have hash 0. */
+  seriesNext: u32;
+  seriesCount: u32;
+  nameNext: u32;
+  /** Published. */
+  pairNext: u32;
+  spare0: u32;
+  seriesCreated: u64;
+
+  // Open and full chunks.
+  openChunks: u32;
+  /** Entries in all chunk lists. */
+  fullChunks: u32;
+  chunkFileIndex: u32;
+  chunkFileOffset: u32;
+  chunkFileBytesMax: u32;
+  /** The queue of blocks: where it begins, how many are in it, how many of these the writer has taken. */
+  sealFirst: u32;
+  sealCount: u32;
+  sealTaken: u32;
+  chunksSealed: u64;
+  chunkBytesSealed: u64;
+  /** Start of the chunk range that the last sample was in. */
+  rangeStartMs: i64;
+  minTimeMs: i64;
+  maxTimeMs: i64;
+
+  // WAL.
+  walSegment: u32;
+  walSymbolNext: u32;
+  /** Sequence of the newest record. */
+  walSequence: u64;
+  /** Highest sequence known to be durable; goes into each record. */
+  walSynced: u64;
+  /** Which of the two buffers records are built in, and how much of it is used. */
+  walActive: u32;
+  walUsed: u32;
+  pendingBytes: u32;
+  /** The record being built: where its samples end, what it declares, what its next sample is encoded against. */
+  recordEnd: u32;
+  symbolBytes: u32;
+  symbolCount: u32;
+  declaredBytes: u32;
+  declaredCount: u32;
+  lastDeclaredRef: u32;
+  lastRef: u32;
+  recordStart: u32;
+  pendingStart: u32;
+  pendingEnd: u32;
+  spare3: u32;
+  lastTimeMs: i64;
+
+  // The last request.
+  seriesRowCount: u32;
+  sampleRowCount: u32;
+  accepted: u32;
+  duplicates: u32;
+  exampleCount: u32;
+  histogramCount: u32;
+  /** Newest timestamp in the last record. */
+  recordMaxTimeMs: i64;
+
+  /** Written so that the loads that warm the cache are not optimised away. */
+  touched: u64;
+
+  // Totals.
+  samplesTotal: u64;
+  duplicatesTotal: u64;
+}
+
+/** Behind the header, inside its 64 KiB: arrays. */
+export const TABLE_SERIES: usize = HEADER + 4096;
+export const TABLE_PAIRS: usize = HEADER + 4096 + 64;
+export const TABLE_NAMES: usize = HEADER + 4096 + 128;
+export const REJECT_COUNTS: usize = HEADER + 4352; // u32 per reason, of the last request
+export const EXAMPLES: usize = HEADER + 4608;
+/** Per reader: the epoch it has pinned, 0 when it reads nothing; one cache line each. Published by the reader. */
+export const READERS: usize = HEADER + 8192;
+export const READER_BYTES: u32 = 64;
+/** Block free lists, one per 8 bytes of size up to BLOCK_BYTES_MAX. */
+export const BLOCK_FREE: usize = HEADER + 12288;
+export const SEAL_CONTROL: usize = HEADER + 16384;
+export const BLOCK_BYTES_MAX: u32 = 4096;
+/** Indexes of seal blocks in the order they were filled: a ring, so that the lowest free block can be used next. */
+export const SEAL_QUEUE: usize = HEADER + 40960;
+/** Where the fixed regions begin. */
+export const REGIONS: usize = HEADER + 65536;
+export const MAGIC: u64 = 0x0000_0001_6461_6568; // "head", layout 1
+
+@inline
+export function header(): Header {
+  return changetype<Header>(HEADER);
 }

@@ -1,0 +1,94 @@
+/** Lays out a new head: header, fixed regions, first tables. The host calls it once, in the thread that will write. */
+import {
+  CANONICAL_BYTES_MAX,
+  DECLARED_BYTES_MAX,
+  header,
+  LABELS_PER_SERIES_MAX,
+  MAGIC,
+  NAMES_MAX,
+  Name,
+  PAIR_PAGES_MAX,
+  PENDING_BYTES_MAX,
+  READER_SCRATCH_BYTES,
+  READER_SLOTS,
+  REGIONS,
+  SampleRow,
+  SAMPLES_PER_REQUEST_MAX,
+  SEAL_BLOCK_BYTES,
+  SEAL_BLOCKS,
+  SERIES_PAGES_MAX,
+  SERIES_PER_REQUEST_MAX,
+  SeriesRow,
+  SLACK_BYTES,
+  Table,
+  TABLE_NAMES,
+  TABLE_PAIRS,
+  TABLE_SERIES,
+  XOR_BASE_SLOTS,
+} from "./layout";
+import { initTables } from "./bytes";
+import { LabelSpan } from "./labels";
+import { tableCreate } from "./table";
+
+const SCRATCH_BYTES: u32 = 64 << 10;
+
+function region(bytes: u64): u32 {
+  const h = header();
+  const address = h.heapNext;
+  // Slack behind each region: decoders may read, and wide stores may touch, a few bytes past the end.
+  h.heapNext = u32((u64(address) + bytes + SLACK_BYTES + 4095) & ~u64(4095));
+  return address;
+}
+
+/**
+ * @param bodyBytesMax compressed request; @param decodedBytesMax the same decoded
+ * @returns false when the memory cannot grow as far as the regions reach
+ */
+export function createHead(hashKey0: u64, hashKey1: u64, bodyBytesMax: u32, decodedBytesMax: u32): bool {
+  const h = header();
+  h.heapNext = u32(REGIONS);
+  h.hashKey0 = hashKey0;
+  h.hashKey1 = hashKey1;
+  h.bodyBytesMax = bodyBytesMax;
+  h.decodedBytesMax = decodedBytesMax;
+  h.seriesPerRequestMax = SERIES_PER_REQUEST_MAX;
+  h.samplesPerRequestMax = SAMPLES_PER_REQUEST_MAX;
+  h.walBufferBytes = decodedBytesMax * 2 + (8 << 20);
+  h.body = region(bodyBytesMax);
+  h.decoded = region(decodedBytesMax);
+  h.seriesRows = region(u64(SERIES_PER_REQUEST_MAX) * offsetof<SeriesRow>());
+  h.sampleRows = region(u64(SAMPLES_PER_REQUEST_MAX) * offsetof<SampleRow>());
+  h.chunkScratch = region(SCRATCH_BYTES);
+  h.labelScratch = region(u64(LABELS_PER_SERIES_MAX * 2 + 2) * offsetof<LabelSpan>());
+  h.canonical = region(CANONICAL_BYTES_MAX);
+  h.declaredSymbols = region(DECLARED_BYTES_MAX);
+  h.declaredSeries = region(DECLARED_BYTES_MAX);
+  h.walBuffer0 = region(h.walBufferBytes);
+  h.walBuffer1 = region(h.walBufferBytes);
+  h.pending = region(PENDING_BYTES_MAX);
+  h.sealData = region(u64(SEAL_BLOCKS) * SEAL_BLOCK_BYTES);
+  h.seriesDirectory = region(u64(SERIES_PAGES_MAX) << 2);
+  h.pairDirectory = region(u64(PAIR_PAGES_MAX) << 2);
+  h.names = region(u64(NAMES_MAX) * offsetof<Name>());
+  h.readerScratch = region(u64(READER_SLOTS) * READER_SCRATCH_BYTES);
+  h.xorBases = region(u64(XOR_BASE_SLOTS) << 4);
+  h.heapNext = (h.heapNext + 65535) & ~65535;
+  h.heapStart = h.heapNext;
+  const pages = i32((h.heapStart + (4 << 20)) >> 16) - memory.size();
+  if (pages > 0 && memory.grow(pages) < 0) return false;
+  h.heapEnd = u32(memory.size()) << 16;
+
+  h.epoch = 1;
+  h.walSegment = 1;
+  h.chunkFileIndex = 1;
+  h.chunkFileOffset = 32;
+  h.minTimeMs = i64.MAX_VALUE;
+  h.maxTimeMs = i64.MIN_VALUE;
+  h.rangeStartMs = i64.MIN_VALUE;
+  initTables();
+  tableCreate(changetype<Table>(TABLE_SERIES), 14);
+  tableCreate(changetype<Table>(TABLE_PAIRS), 13);
+  tableCreate(changetype<Table>(TABLE_NAMES), 8);
+  h.magic = MAGIC;
+  return true;
+}

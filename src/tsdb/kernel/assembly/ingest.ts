@@ -1,0 +1,255 @@
+/**
+ * Ingest: one request from compressed bytes to samples in open chunks and one WAL record. Passes over the whole request,
+ * so that the cache misses of independent series overlap instead of queueing:
+ *
+ *   decode (snappy) → walk → hash labels → touch slots and lines → find or create series → check, encode, append samples
+ *
+ * Nothing changes before the walk has accepted the whole request. From then on nothing can fail: all the room it may need
+ * was made sure of (admit), so a request is never left half done.
+ */
+import {
+  Example,
+  EXAMPLES,
+  EXAMPLES_MAX,
+  header,
+  INGEST_MALFORMED,
+  INGEST_OVERLOADED,
+  INGEST_TOO_LARGE,
+  NO_REF,
+  PENDING_BYTES_MAX,
+  PendingRecord,
+  PendingSample,
+  REJECT_COUNTS,
+  REJECT_DUPLICATE,
+  REJECT_LABEL_COUNT,
+  REJECT_LABELS_INVALID,
+  REJECT_OUT_OF_ORDER,
+  REJECT_REASONS,
+  REJECT_SERIES_LIMIT,
+  REJECT_TOO_FAR_IN_FUTURE,
+  REJECT_TOO_OLD,
+  REJECT_UNSUPPORTED,
+  SampleRow,
+  SEAL_BLOCKS_BUSY_MAX,
+  SeriesRow,
+  Table,
+  TABLE_SERIES,
+} from "./layout";
+import { appendSample } from "./append";
+import { advanceEpoch, heapBytesLeft } from "./heap";
+import { canonicalize } from "./labels";
+import { createSeries, findSeries, hasRoomForSeries, hotOf } from "./series";
+import { siphash128 } from "./siphash";
+import { snappyDecode, SNAPPY_TOO_LARGE } from "./snappy";
+import { walkLabels, walkRequest } from "./walk";
+import { beginRecord, encodeSample, endRecord, keepPending } from "./wal";
+
+const FUTURE_MS: i64 = 600_000;
+/** A record's samples, each at its longest (flag, ref, time, value), and its sections' counts. */
+const SAMPLE_RECORD_BYTES: u32 = 24;
+
+/** Decodes the request in header.body (`bytes` of snappy) and stores it. @returns 0 or an INGEST_ error */
+export function ingestSnappy(bytes: u32, nowMs: f64): i32 {
+  const h = header();
+  const length = snappyDecode(h.body, bytes, h.decoded, h.decodedBytesMax);
+  if (length < 0) return length == SNAPPY_TOO_LARGE ? INGEST_TOO_LARGE : INGEST_MALFORMED;
+  return ingest(u32(length), nowMs);
+}
+
+/** Stores the decoded request in header.decoded. What became of it stands in the header. @returns 0 or an INGEST_ error */
+export function ingest(bytes: u32, nowMs: f64): i32 {
+  const h = header();
+  h.accepted = 0;
+  h.duplicates = 0;
+  h.exampleCount = 0;
+  h.histogramCount = 0;
+  memory.fill(REJECT_COUNTS, 0, REJECT_REASONS << 2);
+  const walked = walkRequest(bytes);
+  if (walked < 0) return walked;
+  advanceEpoch();
+  if (!admit(bytes)) return INGEST_OVERLOADED;
+  hashAndTouch();
+  resolveSeries();
+  if (h.walEnabled != 0) beginRecord();
+  const stored = storeSamples(i64(nowMs));
+  if (h.walEnabled != 0 && stored != 0) endRecord(stored);
+  h.samplesTotal += stored;
+  h.duplicatesTotal += h.duplicates;
+  h.accepted = stored + h.duplicates;
+  return 0;
+}
+
+/** Whether everything this request could need is there: cells, WAL buffer, rows, seal blocks. */
+function admit(bytes: u32): bool {
+  const h = header();
+  if (h.sealCount > SEAL_BLOCKS_BUSY_MAX) return false;
+  if (heapBytesLeft() < 64 << 20) return false;
+  if (h.walEnabled == 0) return true;
+  // Labels can be declared once more than they arrive: once as symbols, once as ids of at most five bytes.
+  const recordBytes = u64(bytes) * 2 + u64(h.sampleRowCount) * SAMPLE_RECORD_BYTES + 4096;
+  const rowBytes = u32(offsetof<PendingRecord>()) + h.sampleRowCount * u32(offsetof<PendingSample>());
+  return u64(h.walUsed) + recordBytes <= u64(h.walBufferBytes) && h.pendingBytes + rowBytes <= PENDING_BYTES_MAX;
+}
+
+@inline
+function seriesRow(i: u32): SeriesRow {
+  return changetype<SeriesRow>(usize(header().seriesRows) + usize(i) * offsetof<SeriesRow>());
+}
+@inline
+function sampleRow(i: u32): SampleRow {
+  return changetype<SampleRow>(usize(header().sampleRows) + usize(i) * offsetof<SampleRow>());
+}
+
+function hashAndTouch(): void {
+  const h = header();
+  const count = h.seriesRowCount;
+  for (let i: u32 = 0; i < count; i++) {
+    const row = seriesRow(i);
+    siphash128(h.hashKey0, h.hashKey1, row.labels, row.labelBytes, changetype<usize>(row) + offsetof<SeriesRow>("hashLow"));
+  }
+  // Loads whose results are only summed up: the processor runs many of these misses at once.
+  const root = changetype<Table>(TABLE_SERIES).current;
+  const slots = usize(u32(root));
+  const mask = u32(root >> 32);
+  let sum: u64 = 0;
+  for (let i: u32 = 0; i < count; i++) {
+    const row = seriesRow(i);
+    const slot = load<u64>(slots + (usize(u32(row.hashLow) & mask) << 3));
+    row.ref = u32(slot) - 1;
+    sum += slot;
+  }
+  for (let i: u32 = 0; i < count; i++) {
+    const row = seriesRow(i);
+    if (row.ref != NO_REF) sum += hotOf(row.ref).hashLow;
+  }
+  for (let i: u32 = 0; i < count; i++) {
+    const row = seriesRow(i);
+    if (row.ref == NO_REF) continue;
+    const tail = hotOf(row.ref).tailCell;
+    if (tail != 0) sum += load<u64>(tail);
+  }
+  h.touched = sum;
+}
+
+/** Finds or creates each row's series, or says why not. */
+function resolveSeries(): void {
+  const h = header();
+  for (let i: u32 = 0; i < h.seriesRowCount; i++) {
+    const row = seriesRow(i);
+    row.ref = NO_REF;
+    if (row.histograms != 0) {
+      h.histogramCount += row.histograms;
+      count(REJECT_UNSUPPORTED, row.histograms);
+      example(REJECT_UNSUPPORTED, i, 0, 0, 0);
+    }
+    if (row.sampleCount == 0) continue;
+    const found = row.scattered != 0 ? 0 : findSeries(row.hashLow, row.hashHigh);
+    if (found != 0) row.ref = found - 1;
+    else resolveUnknown(row);
+    if (row.rejected != 0) {
+      count(row.rejected, row.sampleCount);
+      const sample = sampleRow(row.firstSample);
+      example(row.rejected, i, sample.timestampMs, sample.value, 0);
+    }
+  }
+}
+
+/** A series that its bytes do not name: new, or its labels came in another form. */
+function resolveUnknown(row: SeriesRow): void {
+  const h = header();
+  // Labels with empty values do not count, so a few more than the limit may be looked at.
+  const spansMax = h.labelsPerSeriesMax * 2;
+  const spans = usize(h.labelScratch);
+  const found = walkLabels(row.message, row.messageBytes, spans, spansMax);
+  if (found < 0) {
+    row.rejected = REJECT_LABELS_INVALID;
+    return;
+  }
+  if (u32(found) > spansMax) {
+    row.rejected = REJECT_LABEL_COUNT;
+    return;
+  }
+  const bytes = canonicalize(spans, u32(found), h.canonical);
+  if (bytes < 0) {
+    row.rejected = u32(-bytes);
+    return;
+  }
+  const hash = changetype<usize>(row) + offsetof<SeriesRow>("hashLow");
+  siphash128(h.hashKey0, h.hashKey1, h.canonical, u32(bytes), hash);
+  const known = findSeries(row.hashLow, row.hashHigh);
+  if (known != 0) {
+    row.ref = known - 1;
+    return;
+  }
+  if (!hasRoomForSeries()) {
+    row.rejected = REJECT_SERIES_LIMIT;
+    return;
+  }
+  const ref = h.seriesNext;
+  createSeries(ref, h.canonical, u32(bytes), row.hashLow, row.hashHigh);
+  row.ref = ref;
+}
+
+/**
+ * Decides about each sample, and stores what stays: into the record, the pending rows and the open chunk, while the
+ * series' line is at hand.
+ */
+function storeSamples(nowMs: i64): u32 {
+  const h = header();
+  const newest = nowMs + FUTURE_MS;
+  const oldest = nowMs - h.retentionMs;
+  let stored: u32 = 0;
+  for (let i: u32 = 0; i < h.seriesRowCount; i++) {
+    const row = seriesRow(i);
+    if (row.ref == NO_REF) continue;
+    const ref = row.ref;
+    const hot = hotOf(ref);
+    const end = row.firstSample + row.sampleCount;
+    for (let s = row.firstSample; s < end; s++) {
+      const sample = sampleRow(s);
+      const timestampMs = sample.timestampMs;
+      const value = sample.value;
+      const lastTimestampMs = hot.lastTimestampMs;
+      let reason: u32 = 0;
+      if (timestampMs > newest) reason = REJECT_TOO_FAR_IN_FUTURE;
+      else if (timestampMs < oldest) reason = REJECT_TOO_OLD;
+      else if (timestampMs <= lastTimestampMs) {
+        if (timestampMs < lastTimestampMs) reason = REJECT_OUT_OF_ORDER;
+        else if (value != hot.lastValue) reason = REJECT_DUPLICATE;
+        else {
+          h.duplicates++;
+          continue;
+        }
+      }
+      if (reason != 0) {
+        count(reason, 1);
+        example(reason, i, timestampMs, value, lastTimestampMs);
+        continue;
+      }
+      if (h.walEnabled != 0) {
+        encodeSample(hot, ref, timestampMs, value);
+        keepPending(ref, timestampMs, value);
+      }
+      appendSample(hot, ref, timestampMs, value);
+      stored++;
+    }
+  }
+  return stored;
+}
+
+function count(reason: u32, samples: u32): void {
+  const at = REJECT_COUNTS + (usize(reason) << 2);
+  store<u32>(at, load<u32>(at) + samples);
+}
+
+function example(reason: u32, row: u32, timestampMs: i64, value: u64, lastTimestampMs: i64): void {
+  const h = header();
+  if (h.exampleCount == EXAMPLES_MAX) return;
+  const at = changetype<Example>(EXAMPLES + usize(h.exampleCount) * offsetof<Example>());
+  at.reason = reason;
+  at.seriesRow = row;
+  at.timestampMs = timestampMs;
+  at.value = value;
+  at.lastTimestampMs = lastTimestampMs;
+  h.exampleCount++;
+}

@@ -1,0 +1,74 @@
+/** Offsets that the host reads and writes, as exported constants: addresses of header fields, and field offsets. */
+import { ChunkRecord } from "./select";
+import { Example, Header, HEADER, SealBlock, SeriesRow } from "./layout";
+
+// Limits and switches, written by the host.
+export const H_MEMORY_BYTES_MAX = HEADER + offsetof<Header>("memoryBytesMax"); // u64
+export const H_RETENTION_MS = HEADER + offsetof<Header>("retentionMs"); // i64
+export const H_SERIES_PER_REQUEST_MAX = HEADER + offsetof<Header>("seriesPerRequestMax");
+export const H_LABELS_PER_SERIES_MAX = HEADER + offsetof<Header>("labelsPerSeriesMax");
+export const H_LABEL_NAME_BYTES_MAX = HEADER + offsetof<Header>("labelNameBytesMax");
+export const H_LABEL_VALUE_BYTES_MAX = HEADER + offsetof<Header>("labelValueBytesMax");
+export const H_WAL_ENABLED = HEADER + offsetof<Header>("walEnabled");
+export const H_WAL_SEQUENCE = HEADER + offsetof<Header>("walSequence"); // u64
+export const H_WAL_SYNCED = HEADER + offsetof<Header>("walSynced"); // u64
+export const H_CHUNK_FILE_INDEX = HEADER + offsetof<Header>("chunkFileIndex");
+export const H_CHUNK_FILE_OFFSET = HEADER + offsetof<Header>("chunkFileOffset");
+export const H_CHUNK_FILE_BYTES_MAX = HEADER + offsetof<Header>("chunkFileBytesMax");
+
+// Regions.
+export const H_BODY = HEADER + offsetof<Header>("body");
+export const H_DECODED = HEADER + offsetof<Header>("decoded");
+export const H_SERIES_ROWS = HEADER + offsetof<Header>("seriesRows");
+export const H_WAL_BUFFER_0 = HEADER + offsetof<Header>("walBuffer0");
+export const H_WAL_BUFFER_1 = HEADER + offsetof<Header>("walBuffer1");
+export const H_WAL_ACTIVE = HEADER + offsetof<Header>("walActive");
+export const H_WAL_USED = HEADER + offsetof<Header>("walUsed");
+export const H_PENDING_BYTES = HEADER + offsetof<Header>("pendingBytes");
+export const H_CANONICAL = HEADER + offsetof<Header>("canonical");
+
+// What the last request or record came to.
+export const H_ACCEPTED = HEADER + offsetof<Header>("accepted");
+export const H_DUPLICATES = HEADER + offsetof<Header>("duplicates");
+export const H_EXAMPLE_COUNT = HEADER + offsetof<Header>("exampleCount");
+export const H_RECORD_MAX_TIME_MS = HEADER + offsetof<Header>("recordMaxTimeMs"); // i64
+
+// Gauges and totals.
+export const H_SERIES_COUNT = HEADER + offsetof<Header>("seriesCount");
+export const H_SERIES_CREATED = HEADER + offsetof<Header>("seriesCreated"); // u64
+export const H_SERIES_NEXT = HEADER + offsetof<Header>("seriesNext");
+export const H_PAIR_NEXT = HEADER + offsetof<Header>("pairNext");
+export const H_OPEN_CHUNKS = HEADER + offsetof<Header>("openChunks");
+export const H_FULL_CHUNKS = HEADER + offsetof<Header>("fullChunks");
+export const H_CHUNKS_SEALED = HEADER + offsetof<Header>("chunksSealed"); // u64
+export const H_SEAL_COUNT = HEADER + offsetof<Header>("sealCount");
+export const H_MIN_TIME_MS = HEADER + offsetof<Header>("minTimeMs"); // i64
+export const H_MAX_TIME_MS = HEADER + offsetof<Header>("maxTimeMs"); // i64
+export const H_SAMPLES_TOTAL = HEADER + offsetof<Header>("samplesTotal"); // u64
+export const H_DUPLICATES_TOTAL = HEADER + offsetof<Header>("duplicatesTotal"); // u64
+export const H_CELLS_USED = HEADER + offsetof<Header>("cellsUsed");
+export const H_CELLS_FREE = HEADER + offsetof<Header>("cellsFree");
+export const H_EPOCH = HEADER + offsetof<Header>("epoch");
+
+export const SEAL_BLOCK_SIZE = offsetof<SealBlock>();
+export const SEAL_BLOCK_FILE_INDEX = offsetof<SealBlock>("fileIndex");
+export const SEAL_BLOCK_START_OFFSET = offsetof<SealBlock>("startOffset");
+export const SEAL_BLOCK_USED_BYTES = offsetof<SealBlock>("usedBytes");
+
+export const EXAMPLE_SIZE = offsetof<Example>();
+export const EXAMPLE_REASON = offsetof<Example>("reason");
+export const EXAMPLE_SERIES_ROW = offsetof<Example>("seriesRow");
+export const EXAMPLE_TIMESTAMP_MS = offsetof<Example>("timestampMs");
+export const EXAMPLE_VALUE = offsetof<Example>("value");
+export const EXAMPLE_LAST_TIMESTAMP_MS = offsetof<Example>("lastTimestampMs");
+
+export const SERIES_ROW_SIZE = offsetof<SeriesRow>();
+export const SERIES_ROW_MESSAGE = offsetof<SeriesRow>("message");
+export const SERIES_ROW_MESSAGE_BYTES = offsetof<SeriesRow>("messageBytes");
+
+export const CHUNK_RECORD_SIZE = offsetof<ChunkRecord>();
+export const CHUNK_RECORD_SERIES = offsetof<ChunkRecord>("series");
+export const CHUNK_RECORD_ADDRESS = offsetof<ChunkRecord>("address");
+export const CHUNK_RECORD_DATA_BYTES = offsetof<ChunkRecord>("dataBytes");
+export const CHUNK_RECORD_FILE_INDEX = offsetof<ChunkRecord>("fileIndex");
+export const CHUNK_RECORD_OFFSET = offsetof<ChunkRecord>("offset");

@@ -1,0 +1,90 @@
+/**
+ * Postings: for each label pair the refs of the series that have it, as delta varints in a chain of blocks. Refs rise
+ * while series are created; replay may declare them in another order, then a delta wraps around (modulo 2^32).
+ *   block: next u32 | usedBytes u16 | capacityBytes u16 | varints...
+ * A varint never crosses blocks. The writer appends bytes, then publishes Pair.postingCount; a reader decodes exactly the
+ * count it loaded. A pair of one series owns 16 bytes; blocks double up to 4 KiB.
+ */
+import { header, Pair, PAIR_PAGE_BITS, PAIRS_PER_PAGE, PAIR_PAGES_MAX } from "./layout";
+import { allocateBlock, allocateExtent } from "./heap";
+
+const BLOCK_HEADER: u32 = 8;
+const FIRST_BLOCK_BYTES: u32 = 16;
+const LAST_BLOCK_BYTES: u32 = 4096;
+
+/** Address of a pair; pairs lie in pages and never move. */
+@inline
+export function pairOf(id: u32): Pair {
+  const page = load<u32>(usize(header().pairDirectory) + (usize(id >> PAIR_PAGE_BITS) << 2));
+  return changetype<Pair>(usize(page) + usize(id & (PAIRS_PER_PAGE - 1)) * offsetof<Pair>());
+}
+
+/** The next free pair, zero. It is not seen by readers until pairNext is published. */
+export function addPairPage(id: u32): void {
+  if ((id & (PAIRS_PER_PAGE - 1)) != 0) return;
+  if (id >> PAIR_PAGE_BITS >= PAIR_PAGES_MAX) unreachable();
+  const page = allocateExtent(PAIRS_PER_PAGE * u32(offsetof<Pair>()));
+  store<u32>(usize(header().pairDirectory) + (usize(id >> PAIR_PAGE_BITS) << 2), u32(page));
+}
+
+export function appendPosting(pair: Pair, ref: u32): void {
+  let delta = pair.postingCount == 0 ? ref : ref - pair.lastRef;
+  const bytes: u32 = delta < 1 << 7 ? 1 : delta < 1 << 14 ? 2 : delta < 1 << 21 ? 3 : delta < 1 << 28 ? 4 : 5;
+  let block = usize(pair.lastBlock);
+  let used: u32 = block == 0 ? 0 : load<u16>(block, 4);
+  let capacity: u32 = block == 0 ? 0 : load<u16>(block, 6);
+  if (used + bytes > capacity) {
+    const size = block == 0 ? FIRST_BLOCK_BYTES : min<u32>(LAST_BLOCK_BYTES, (capacity + BLOCK_HEADER) << 1);
+    const fresh = allocateBlock(size);
+    capacity = size - BLOCK_HEADER;
+    store<u32>(fresh, 0);
+    store<u16>(fresh, 0, 4);
+    store<u16>(fresh, u16(capacity), 6);
+    if (block == 0) pair.firstBlock = u32(fresh);
+    else store<u32>(block, u32(fresh));
+    pair.lastBlock = u32(fresh);
+    block = fresh;
+    used = 0;
+  }
+  let at = block + BLOCK_HEADER + used;
+  while (delta > 127) {
+    store<u8>(at++, u8(delta) | 128);
+    delta >>= 7;
+  }
+  store<u8>(at, u8(delta));
+  store<u16>(block, u16(used + bytes), 4);
+  pair.lastRef = ref;
+  atomic.store<u32>(changetype<usize>(pair) + offsetof<Pair>("postingCount"), pair.postingCount + 1);
+}
+
+/** Sets the bit of each posting in [base, base + bits) in a bitmap. */
+export function markPostings(pair: Pair, bitmap: usize, base: u32, bits: u32): void {
+  let left = atomic.load<u32>(changetype<usize>(pair) + offsetof<Pair>("postingCount"));
+  let block = usize(pair.firstBlock);
+  let at = block + BLOCK_HEADER;
+  let end = at + load<u16>(block, 4);
+  let ref: u32 = 0;
+  while (left != 0) {
+    if (at == end) {
+      // The block may have been filled further since its use was read; only when it was not is the next one due.
+      end = block + BLOCK_HEADER + load<u16>(block, 4);
+      if (at == end) {
+        block = load<u32>(block);
+        at = block + BLOCK_HEADER;
+        end = at + load<u16>(block, 4);
+      }
+    }
+    let byte = u32(load<u8>(at++));
+    let delta = byte & 127;
+    for (let shift: u32 = 7; byte > 127; shift += 7) {
+      byte = load<u8>(at++);
+      delta |= (byte & 127) << shift;
+    }
+    ref += delta;
+    left--;
+    const bit = ref - base;
+    if (bit >= bits) continue;
+    const word = bitmap + (usize(bit >> 6) << 3);
+    store<u64>(word, load<u64>(word) | (u64(1) << (bit & 63)));
+  }
+}

@@ -1,0 +1,15 @@
+/** Dropping what is older than the retention: in slices, so that the main thread is never held up. */
+import { header } from "./layout";
+import { dropEntries } from "./chunk";
+import { coldOf, hasPage } from "./series";
+
+/**
+ * Takes full chunks that end before `before` from the lists of `count` refs from `first` on.
+ * @returns chunks dropped
+ */
+export function dropChunks(first: u32, count: u32, before: f64): u32 {
+  const end = min<u32>(header().seriesNext, first + count);
+  let dropped: u32 = 0;
+  for (let ref = first; ref < end; ref++) if (hasPage(ref)) dropped += dropEntries(coldOf(ref), i64(before));
+  return dropped;
+}
