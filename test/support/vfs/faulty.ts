@@ -6,6 +6,7 @@
  * makes the file forget what it was to sync (MemoryFile.failSync), a failed close has closed. `exists` has no way to fail
  * and says "no", as the real one does when the system call fails.
  */
+import { messageOf } from "../../../src/base/errors.ts";
 import type { Vfs } from "../../../src/base/vfs.ts";
 import { type Errno, errnoError } from "./errno.ts";
 import { interceptVfs, type VfsCall, type VfsHook } from "./intercept.ts";
@@ -108,7 +109,7 @@ export async function forEachFault(
       } catch (cause) {
         const [first] = vfs.failed;
         const where = first ? `${first.operation} ${first.path}` : "not met";
-        throw new Error(`With ${describeFault(fault)} (${where}): ${cause instanceof Error ? cause.message : cause}`, {
+        throw new Error(`With ${describeFault(fault)} (${where}): ${messageOf(cause)}`, {
           cause,
         });
       }

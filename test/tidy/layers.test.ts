@@ -1,0 +1,128 @@
+/**
+ * Imports point one way, and only the edge touches the world. Every folder of src/ is a row of this table: what it may
+ * import besides itself, packages included. A file that is in no row, or an import that no row allows, fails.
+ */
+import { expect, test } from "vitest";
+import { filesLike, importsOf, read, withoutComments } from "./sources.ts";
+
+interface Layer {
+  /** Files of this layer; the first row that matches a file is its own. */
+  readonly files: RegExp;
+  /** Files it may import. */
+  readonly imports: readonly RegExp[];
+  /** Files of which it may import types only. */
+  readonly types?: readonly RegExp[];
+  /** Packages it may import. Modules of Node need no leave here, but see `doors`. */
+  readonly packages?: readonly string[];
+}
+
+const base = /^src\/base\//;
+const model = /^src\/tsdb\/model\//;
+const kernel = /^src\/tsdb\/kernel\//;
+const storage = /^src\/tsdb\/storage\.ts$/;
+const promql = /^src\/tsdb\/promql\//;
+const query = /^src\/tsdb\/query\//;
+const config = /^src\/tsdb\/config(\/|\.ts$)/;
+const version = /^src\/tsdb\/version\.ts$/;
+const wal = /^src\/tsdb\/wal\//;
+const head = /^src\/tsdb\/head\//;
+const db = /^src\/tsdb\/db(\/|\.ts$)/;
+const http = /^src\/tsdb\/http\//;
+
+const layers: readonly Layer[] = [
+  { files: /^src\/base\/logger-pino\.ts$/, imports: [base], packages: ["pino", "pino-pretty"] },
+  { files: base, imports: [base] },
+  { files: model, imports: [base] },
+  { files: /^src\/tsdb\/kernel\/assembly\//, imports: [kernel] },
+  { files: kernel, imports: [base, model] },
+  // The labels of a query are the query language's own table, and storage fills it.
+  { files: storage, imports: [base, model], types: [/^src\/tsdb\/promql\/label-table\.ts$/] },
+  { files: promql, imports: [base, model, kernel, storage], packages: ["re2js"] },
+  { files: wal, imports: [base, model, kernel] },
+  { files: head, imports: [base, model, kernel, wal, storage, /^src\/tsdb\/promql\/(label-table|regex)\.ts$/] },
+  { files: db, imports: [base, model, kernel, wal, head, storage] },
+  { files: query, imports: [base, model, kernel, head, storage, promql], types: [db] },
+  {
+    files: http,
+    imports: [base, model, storage, promql, query, version],
+    types: [db, config],
+    packages: ["fastify", "@fastify/formbody", "prom-client", "zod"],
+  },
+  { files: config, imports: [base], packages: ["yaml", "zod"] },
+  { files: version, imports: [/^package\.json$/] },
+  // The edge: command line, signals, listening. It may use all there is.
+  {
+    files: /^src\/tsdb\/(cli\/|main\.ts$|server\.ts$|compose\.ts$)/,
+    imports: [/^src\/(base|tsdb)\//],
+    packages: ["commander", "fastify", "zod", "yaml"],
+  },
+];
+
+const layerOf = (path: string): Layer | undefined => layers.find(({ files }) => files.test(path));
+const sources = filesLike(/^src\/.*\.ts$/);
+
+test("every source file belongs to a layer", () => {
+  const strangers = sources.filter((path) => !layerOf(path));
+  expect(strangers, "move these into a folder, or give them a row in the table of test/tidy/layers.test.ts").toEqual(
+    [],
+  );
+});
+
+test("imports point one way: a file imports only what its layer may", () => {
+  const offences = sources.flatMap((path) => {
+    const layer = layerOf(path);
+    if (!layer) return [];
+    return importsOf(path)
+      .filter(({ specifier, path: imported, typeOnly }) => {
+        if (specifier.startsWith("node:")) return false;
+        if (imported === undefined) return !layer.packages?.includes(packageOf(specifier));
+        if (layer.files.test(imported)) return false;
+        const allowed = typeOnly ? [...layer.imports, ...(layer.types ?? [])] : layer.imports;
+        return !allowed.some((pattern) => pattern.test(imported));
+      })
+      .map(({ specifier }) => `${path} imports ${specifier}`);
+  });
+  expect(offences, "hand it in as a parameter, move the noun down a layer, or argue for it in layers.test.ts").toEqual(
+    [],
+  );
+});
+
+const packageOf = (specifier: string): string => specifier.split("/", specifier.startsWith("@") ? 2 : 1).join("/");
+
+/** Ways to the outside world, and the files that may use them: everything else is handed a Vfs, a Clock or a config. */
+const doors = [
+  {
+    what: "the file system",
+    use: /["'](?:node:)?fs(?:\/promises)?["']/,
+    allowed:
+      /^src\/(base\/(vfs|lock)\.ts|tsdb\/(cli\/|config(\/|\.ts$)|main\.ts|server\.ts|kernel\/load\.ts|version\.ts))/,
+    instead: "take a Vfs (src/base/vfs.ts)",
+  },
+  {
+    what: "the clock",
+    use: /(?:\bDate\.now\(|\bperformance\.now\(|new Date\(\)|(?<!\.)set(?:Timeout|Interval)\()/,
+    allowed: /^src\/(base\/(clock|lock|logger-pino)\.ts|tsdb\/(cli\/|main\.ts|server\.ts))/,
+    instead: "take a Clock (src/base/clock.ts)",
+  },
+  {
+    what: "the environment",
+    use: /\bprocess\.(?:env|argv|exit)\b/,
+    allowed: /^src\/tsdb\/(cli\/|config(\/|\.ts$)|main\.ts|version\.ts)/,
+    instead: "take what is needed as an option",
+  },
+  { what: "chance", use: /\bMath\.random\(/, allowed: /^$/, instead: "take a random source as an option" },
+] as const;
+
+test("only the edge touches the disk, the clock, the environment and chance", () => {
+  const offences = sources.flatMap((path) => {
+    const code = withoutComments(read(path)).split("\n");
+    return doors
+      .filter(({ allowed }) => !allowed.test(path))
+      .flatMap(({ what, use, instead }) =>
+        code.flatMap((line, i) =>
+          use.test(line) && !line.includes("import type") ? [`${path}:${i + 1} uses ${what}: ${instead}`] : [],
+        ),
+      );
+  });
+  expect(offences).toEqual([]);
+});
