@@ -1,2 +1,157 @@
-/** What the kernel exports for the head's memory: tables, ingest, WAL records, selection. */
-export interface HeadExports {}
+/**
+ * What the kernel exports for the head's memory: tables, ingest, WAL records, selection. Constants are WebAssembly globals
+ * (`.value`); their meaning is in assembly/layout.ts. Functions that readers may call say so.
+ */
+
+/** An exported constant: a header address (H_...), a field offset or a limit. */
+export interface Constant {
+  readonly value: number;
+}
+
+/** Names of the exported constants, as assembly/layout-exports.ts has them. */
+export const HEAD_CONSTANTS = [
+  "EXAMPLES",
+  "EXAMPLE_LAST_TIMESTAMP_MS",
+  "EXAMPLE_REASON",
+  "EXAMPLE_SERIES_ROW",
+  "EXAMPLE_SIZE",
+  "EXAMPLE_TIMESTAMP_MS",
+  "EXAMPLE_VALUE",
+  "CHUNK_RECORD_ADDRESS",
+  "CHUNK_RECORD_DATA_BYTES",
+  "CHUNK_RECORD_FILE_INDEX",
+  "CHUNK_RECORD_OFFSET",
+  "CHUNK_RECORD_SERIES",
+  "CHUNK_RECORD_SIZE",
+  "H_ACCEPTED",
+  "H_BODY",
+  "H_CANONICAL",
+  "H_CELLS_FREE",
+  "H_CELLS_USED",
+  "H_CHUNKS_SEALED",
+  "H_CHUNK_FILE_BYTES_MAX",
+  "H_CHUNK_FILE_INDEX",
+  "H_CHUNK_FILE_OFFSET",
+  "H_DECODED",
+  "H_DUPLICATES",
+  "H_DUPLICATES_TOTAL",
+  "H_EPOCH",
+  "H_EXAMPLE_COUNT",
+  "H_FULL_CHUNKS",
+  "H_LABELS_PER_SERIES_MAX",
+  "H_LABEL_NAME_BYTES_MAX",
+  "H_LABEL_VALUE_BYTES_MAX",
+  "H_MAX_TIME_MS",
+  "H_MEMORY_BYTES_MAX",
+  "H_MIN_TIME_MS",
+  "H_OPEN_CHUNKS",
+  "H_PAIR_NEXT",
+  "H_PENDING_BYTES",
+  "H_RECORD_MAX_TIME_MS",
+  "H_RETENTION_MS",
+  "H_SAMPLES_TOTAL",
+  "H_SEAL_COUNT",
+  "H_SERIES_COUNT",
+  "H_SERIES_CREATED",
+  "H_SERIES_NEXT",
+  "H_SERIES_PER_REQUEST_MAX",
+  "H_SERIES_ROWS",
+  "H_WAL_ACTIVE",
+  "H_WAL_BUFFER_0",
+  "H_WAL_BUFFER_1",
+  "H_WAL_ENABLED",
+  "H_WAL_SEQUENCE",
+  "H_WAL_SYNCED",
+  "H_WAL_USED",
+  "PENDING_BYTES_MAX",
+  "READER_SLOTS",
+  "REJECT_COUNTS",
+  "SEAL_BLOCK_BYTES",
+  "SEAL_BLOCK_FILE_INDEX",
+  "SEAL_BLOCK_SIZE",
+  "SEAL_BLOCK_START_OFFSET",
+  "SEAL_BLOCK_USED_BYTES",
+  "SEAL_CONTROL",
+  "SERIES_ROW_MESSAGE",
+  "SERIES_ROW_MESSAGE_BYTES",
+  "SERIES_ROW_SIZE",
+  "WINDOW_REFS",
+] as const;
+
+export type HeadConstants = Readonly<Record<(typeof HEAD_CONSTANTS)[number], number>>;
+
+/** What ingest answers instead of 0 when it did nothing of a request (assembly/layout.ts, INGEST_). */
+export const INGEST = {
+  ok: 0,
+  malformed: -1,
+  tooLarge: -2,
+  tooManySeries: -3,
+  tooManySamples: -4,
+  overloaded: -5,
+} as const;
+
+/** What replayRecord answers (assembly/replay.ts). */
+export const REPLAY = { ok: 0, malformed: -1, full: -2 } as const;
+
+/** reencodePending is done. */
+export const REENCODE_DONE = 0xffff_ffff;
+/** A record does not fit the buffer at all. */
+export const REENCODE_TOO_LARGE = 0xffff_fffe;
+
+export interface HeadExports {
+  /** Lays out a new, zero memory. False when it cannot grow far enough. */
+  createHead(hashKey0: bigint, hashKey1: bigint, bodyBytesMax: number, decodedBytesMax: number): number;
+
+  // The writer.
+  /** Stores the snappy-compressed request that stands at H_BODY; see INGEST. */
+  ingestSnappy(bytes: number, nowMs: number): number;
+  /** Stores the decoded request that stands at H_DECODED; see INGEST. */
+  ingest(bytes: number, nowMs: number): number;
+  /** Hands out the records in the active buffer and goes on in the other. @returns bytes */
+  takeRecords(): number;
+  beginSegment(): void;
+  setSynced(sequence: bigint): void;
+  reencodePending(from: number): number;
+  replayRecord(data: number, bytes: number): number;
+  loadChunk(ref: number, mint: number, span: number, fileIndex: number, offset: number, dataBytes: number): number;
+  /** Index of the next block to write to its file, or -1. */
+  sealTake(durableSequence: bigint, all: number): number;
+  sealRelease(): void;
+  sealUntake(): void;
+  /** Address of a seal block's bytes. */
+  sealBlockData(index: number): number;
+  dropChunks(first: number, count: number, before: number): number;
+  advanceEpoch(): void;
+  heapBytesUsed(): bigint;
+
+  // Readers: everything below is safe in other threads. Between pin and unpin nothing that was found goes away.
+  pin(slot: number): void;
+  unpin(slot: number): void;
+  keyAddress(slot: number): number;
+  listAddress(slot: number): number;
+  recordsAddress(slot: number): number;
+  listIdsMax(): number;
+  refCount(): number;
+  nameCount(): number;
+  nameAddress(id: number): number;
+  nameBytes(id: number): number;
+  namePairCount(id: number): number;
+  lookupName(slot: number, bytes: number): number;
+  lookupPair(slot: number, bytes: number): number;
+  listPairs(slot: number, nameId: number, after: number): number;
+  pairNameId(id: number): number;
+  pairPostings(id: number): number;
+  pairNameAddress(id: number): number;
+  pairNameBytes(id: number): number;
+  pairValueAddress(id: number): number;
+  pairValueBytes(id: number): number;
+  selectAll(slot: number, base: number): number;
+  selectUnion(slot: number, base: number, refs: number, ids: number): void;
+  selectApply(slot: number, refs: number, subtract: number): void;
+  selectCollect(slot: number, base: number, refs: number): number;
+  seriesPairs(ref: number): number;
+  seriesPairCount(ref: number): number;
+  seriesOverlaps(ref: number, mint: number, maxt: number): number;
+  /** Series gathered whole << 32 | chunk records. */
+  gather(slot: number, first: number, count: number, mint: number, maxt: number): bigint;
+}

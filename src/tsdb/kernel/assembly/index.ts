@@ -6,13 +6,40 @@ export * from "./xor";
 export * from "./window";
 export * from "./aggregate";
 
-export * from "./layout";
 export * from "./layout-exports";
 export { createHead } from "./create";
 export { ingest, ingestSnappy } from "./ingest";
 export { beginSegment, reencodePending, setSynced, takeRecords } from "./wal";
 export { loadChunk, replayRecord } from "./replay";
-export { sealRelease, sealTake, sealUntake, sealOpen } from "./chunk";
+export { sealBlockData, sealRelease, sealTake, sealUntake } from "./chunk";
 export { dropChunks } from "./retention";
 export { advanceEpoch, heapBytesUsed, pin, unpin } from "./heap";
-export * from "./select";
+export {
+  gather,
+  keyAddress,
+  listAddress,
+  listIdsMax,
+  listPairs,
+  lookupName,
+  lookupPair,
+  nameAddress,
+  nameBytes,
+  nameCount,
+  namePairCount,
+  pairNameAddress,
+  pairNameBytes,
+  pairNameId,
+  pairPostings,
+  pairValueAddress,
+  pairValueBytes,
+  recordsAddress,
+  refCount,
+  selectAll,
+  selectApply,
+  selectCollect,
+  selectUnion,
+  seriesOverlaps,
+  seriesPairCount,
+  seriesPairs,
+  WINDOW_REFS,
+} from "./select";

@@ -104,8 +104,9 @@ function replaySymbol(at: usize, end: usize): usize {
   const valueBytes = u32(load<u64>(out));
   const valueLengthBytes = u32(valueAt - valueLengthAt);
   if (nameBytes == 0 || h.walSymbolNext >= SYMBOLS_MAX) return 0;
-  const wireBytes = 2 + nameLengthBytes + nameBytes + valueLengthBytes + valueBytes;
-  if (wireBytes > CANONICAL_BYTES_MAX / 2 || nameLengthBytes > 3 || valueLengthBytes > 3) return 0;
+  const wireBytes: u32 = 2 + nameLengthBytes + nameBytes + valueLengthBytes + valueBytes;
+  if (u64(load<u64>(out)) + nameBytes > u64(CANONICAL_BYTES_MAX / 2)) return 0;
+  if (nameLengthBytes > 3 || valueLengthBytes > 3) return 0;
   const wire = usize(h.canonical);
   store<u8>(wire, 0x0a);
   memory.copy(wire + 1, at, nameLengthBytes + nameBytes);
