@@ -59,6 +59,8 @@ export interface HttpOptions {
     readonly timeoutMs: number;
     readonly lookbackDeltaMs: number;
     readonly textBytesMax: number;
+    /** Steps of a range query, one less than its points. */
+    readonly pointsMax: number;
   };
   /** Undefined: no metrics page. */
   readonly metricsPath: string | undefined;
@@ -76,6 +78,6 @@ export const DEFAULT_HTTP_OPTIONS: HttpOptions = {
   server: { readTimeoutMs: 30_000, writeTimeoutMs: 30_000, connectionsMax: 512 },
   bodyBytesMax: 8 * 1024 * 1024,
   bodyBytesInFlightMax: 64 * 1024 * 1024,
-  query: { timeoutMs: 30_000, lookbackDeltaMs: 300_000, textBytesMax: 16 * 1024 },
+  query: { timeoutMs: 120_000, lookbackDeltaMs: 300_000, textBytesMax: 16 * 1024, pointsMax: 11_000 },
   metricsPath: "/metrics",
 };

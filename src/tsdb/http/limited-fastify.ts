@@ -22,6 +22,7 @@ const HEADERS_TIMEOUT_MS = 10_000;
 const CONNECTIONS_CHECK_MS = 1000;
 /** Longer than load balancers keep theirs, so that they and not we close an idle connection. */
 const KEEP_ALIVE_MS = 75_000;
+const IDLE_SWEEP_MS = 50;
 /** A form holds what a URL would hold. */
 const FORM_BYTES_MAX = 1024 * 1024;
 /** Escaped label names in paths; an escape takes up to eight characters for one. */
@@ -43,6 +44,7 @@ export function limitedFastify(options: ServerOptions, log: Logger, dispatch: (h
   });
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("application/x-www-form-urlencoded", { parseAs: "string" }, (_request, body, done) => done(null, body));
+  app.addHook("preClose", async () => sweepIdleConnections(app.server));
   app.setErrorHandler((error: FastifyError, _request, reply) => sendError(reply, error, log));
   return app;
 }
@@ -58,11 +60,22 @@ function limitedServer({ readTimeoutMs, connectionsMax }: ServerOptions, handler
       insecureHTTPParser: false,
       noDelay: true,
     },
-    handler,
+    (request, response) => {
+      // A sender that never pauses would keep its connection, and the closing server, open for ever.
+      if (!server.listening) response.setHeader("Connection", "close");
+      handler(request, response);
+    },
   );
   server.maxHeadersCount = HEADERS_MAX;
   server.maxConnections = connectionsMax;
   return server;
+}
+
+/** While a server closes: connections whose last request ends now would stay open, and hold it up, until they time out. */
+function sweepIdleConnections(server: Server): void {
+  if (!server.listening) return;
+  const sweep = setInterval(() => server.closeIdleConnections(), IDLE_SWEEP_MS);
+  server.once("close", () => clearInterval(sweep));
 }
 
 /** Registers every route of a table, each with the checks and headers that all have. */

@@ -141,7 +141,7 @@ const unsupported = (what: string): TsdbError =>
   });
 
 const bodyTooLarge = (bytesMax: number): TsdbError =>
-  new TsdbError("BODY_TOO_LARGE", `The body is larger than limits.body_bytes_max, ${bytesMax} bytes`);
+  new TsdbError("BODY_TOO_LARGE", `The body is larger than limits.max_body_size, ${bytesMax} bytes`);
 
 const overloaded = (bytesMax: number): TsdbError =>
   new TsdbError("OVERLOADED", `Write requests of ${bytesMax} bytes are being handled already; send this one again later`);

@@ -71,7 +71,7 @@ test("bad parameters are refused as Prometheus refuses them", async () => {
     ],
     ["series", "no match[] parameter provided"],
     ["labels?start=x", `invalid parameter "start": invalid time value for 'start': cannot parse "x" to a valid timestamp`],
-    [`query?query=${"a".repeat(16_385)}`, "The query is longer than query.text_bytes_max, 16384 bytes"],
+    [`query?query=${"a".repeat(16_385)}`, "The query is longer than 16384 bytes"],
     ["query_exemplars?start=2&end=1", "end timestamp must not be before start timestamp"],
     ["status/tsdb?limit=0", "limit must be a positive number"],
     ["status/tsdb?limit=10001", "limit must not exceed 10000"],
@@ -88,7 +88,7 @@ test("bad parameters are refused as Prometheus refuses them", async () => {
 
 test("a query's own timeout only shortens the server's", async () => {
   const { app, queries } = testApp();
-  for (const [timeout, timeoutMs] of [["", 30_000], ["5s", 5000], ["1h", 30_000]] as const) {
+  for (const [timeout, timeoutMs] of [["", 120_000], ["5s", 5000], ["1h", 120_000]] as const) {
     await app.inject(`/api/v1/query?query=up&timeout=${timeout}`);
     expect(queries.options.pop()?.timeoutMs).toBe(timeoutMs);
   }

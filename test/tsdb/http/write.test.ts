@@ -119,7 +119,7 @@ test("a body over the limit is refused by the limit's name, with its length give
   for (const body of [Buffer.alloc(1001), chunked]) {
     const response = await fetch(`http://127.0.0.1:${port}/api/v1/write`, { method: "POST", headers: REMOTE_WRITE, body, duplex: "half" } as RequestInit);
     expect(response.status).toBe(413);
-    expect(await response.json()).toMatchObject({ error: "The body is larger than limits.body_bytes_max, 1000 bytes" });
+    expect(await response.json()).toMatchObject({ error: "The body is larger than limits.max_body_size, 1000 bytes" });
   }
   expect(database.writes).toHaveLength(1);
 });

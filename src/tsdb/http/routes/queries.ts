@@ -9,9 +9,6 @@ import { TIME_MAX_MS, TIME_MIN_MS, badRequest, goQuote, invalidParameter, unesca
 import type { RequestParameters } from "../params.ts";
 import type { Route, RouteContext } from "../route.ts";
 
-/** 60 s resolution for a week, 1 h for a year. */
-const STEPS_MAX = 11_000;
-
 const JSON_TYPE = "application/json";
 
 async function instant(context: RouteContext) {
@@ -31,9 +28,11 @@ async function range(context: RouteContext) {
   const stepMs = Math.trunc(params.duration("step"));
   if (stepMs <= 0)
     throw invalidParameter("step", "zero or negative query resolution step widths are not accepted. Try a positive integer");
-  if (Math.floor((endMs - startMs) / stepMs) > STEPS_MAX)
+  const { pointsMax } = deps.options.query;
+  if (Math.floor((endMs - startMs) / stepMs) > pointsMax)
     throw badRequest(
-      "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
+      `exceeded maximum resolution of ${pointsMax.toLocaleString("en-US")} points per timeseries. ` +
+        "Try decreasing the query resolution (?step=XX)",
     );
   const timeoutMs = params.timeout(deps.options.query.timeoutMs);
   return run(context, { kind: "range", startMs, endMs, stepMs, ...evaluation(context, limit) }, timeoutMs);
@@ -49,7 +48,7 @@ function queryText({ deps, params }: RouteContext): string {
   const query = params.value("query");
   const { textBytesMax } = deps.options.query;
   if (Buffer.byteLength(query) > textBytesMax)
-    throw badRequest(`The query is longer than query.text_bytes_max, ${textBytesMax} bytes`);
+    throw badRequest(`The query is longer than ${textBytesMax} bytes`);
   return query;
 }
 
