@@ -8,9 +8,9 @@
  * These are POSIX record locks, which a process loses when it closes *any* descriptor of the file: nothing in this process
  * may open `<dir>/lock` (a backup must skip it).
  */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { errnoOf, messageOf, TsdbError } from "./errors.ts";
 
@@ -30,7 +30,7 @@ export function acquireDataDirLock(dir: string): DataDirLock {
   const ownerFile = join(dir, "lock.owner");
   let lock: DatabaseSync | undefined;
   try {
-    mkdirSync(dir, { recursive: true, mode: 0o750 });
+    makeDir(dir);
     lock = new DatabaseSync(join(dir, "lock"), { timeout: 0 });
     lock.exec("BEGIN EXCLUSIVE");
     // Also shows now, and not at the first write, that the directory is writable.
@@ -52,6 +52,21 @@ export function acquireDataDirLock(dir: string): DataDirLock {
   };
 }
 
+/**
+ * Creates a directory and its missing parents. Node's own `recursive` never returns where a parent exists and refuses
+ * entries with ENOENT, as /proc does.
+ */
+function makeDir(dir: string): void {
+  if (statSync(dir, { throwIfNoEntry: false })?.isDirectory()) return;
+  try {
+    mkdirSync(dir, { mode: 0o750 });
+  } catch (thrown) {
+    if (errnoOf(thrown) !== "ENOENT" || dirname(dir) === dir || existsSync(dirname(dir))) throw thrown;
+    makeDir(dirname(dir));
+    mkdirSync(dir, { mode: 0o750 });
+  }
+}
+
 function lockedError(dir: string, ownerFile: string, cause: unknown): TsdbError {
   let owner = "another process";
   try {
@@ -67,6 +82,7 @@ function lockedError(dir: string, ownerFile: string, cause: unknown): TsdbError 
 
 function unusableError(dir: string, cause: unknown): TsdbError {
   const reasons: Record<string, string> = {
+    ENOENT: "it cannot be created there",
     EACCES: "permission denied",
     EPERM: "not permitted",
     EROFS: "the file system is read-only",

@@ -22,8 +22,10 @@ export interface LogOptions {
 
 export interface ProcessLogger extends Logger {
   setLevel(level: LogLevel): void;
-  /** Writes what is still buffered before it returns: call it before the process exits. */
-  flush(): void;
+  /** Resolves once all is written; the logger is not used after. */
+  close(): Promise<void>;
+  /** For a process that dies now: writes what is buffered before it returns, the last lines perhaps out of order. */
+  flushNow(): void;
 }
 
 interface LineWriter {
@@ -39,7 +41,13 @@ export async function createLogger(options: LogOptions): Promise<ProcessLogger> 
   const log = loggerTo(lines, options.level);
   return {
     ...log,
-    flush() {
+    close: () =>
+      new Promise((resolve) => {
+        destination.once("close", resolve);
+        destination.once("error", () => resolve());
+        destination.end();
+      }),
+    flushNow() {
       try {
         destination.flushSync();
       } catch {
@@ -50,7 +58,7 @@ export async function createLogger(options: LogOptions): Promise<ProcessLogger> 
 }
 
 /** A logger that hands finished JSON lines to `lines`. */
-export function loggerTo(lines: LineWriter, level: LogLevel): Omit<ProcessLogger, "flush"> {
+export function loggerTo(lines: LineWriter, level: LogLevel): Omit<ProcessLogger, "close" | "flushNow"> {
   const log = pino(
     {
       level,

@@ -1,6 +1,6 @@
-/** How every command of `tsdb` is made: errors in one voice, exit codes of ours, help that names them. */
+/** How every command of `tsdb` is made: errors in one voice, exit codes of ours. */
 import { Command, CommanderError } from "commander";
-import { exitCodeHelp, exitCodes, type ExitCode } from "./exit.ts";
+import { exitCodes, type ExitCode } from "./exit.ts";
 
 /** @param path the words that call it, such as "config print"; "tsdb" for the program itself */
 export function newCommand(path: string, summary: string): Command {
@@ -13,8 +13,7 @@ export function newCommand(path: string, summary: string): Command {
     .allowExcessArguments(false)
     .configureOutput({ outputError: (text, write) => write(errorText(text)) })
     .helpCommand(false)
-    .showHelpAfterError(`      \`${call} --help\` lists what is allowed.`)
-    .addHelpText("after", exitCodeHelp);
+    .showHelpAfterError(`      \`${call} --help\` lists what is allowed.`);
 }
 
 /** Commander's complaint in our form: one line that says what is wrong, with its guess. */

@@ -5,7 +5,7 @@
 import { CommanderError, type Command } from "commander";
 import { version } from "../version.ts";
 import { exitCodeOf, newCommand } from "./command.ts";
-import { tell, type ExitCode } from "./exit.ts";
+import { exitCodeHelp, tell, type ExitCode } from "./exit.ts";
 
 interface CommandModule {
   /** The command, ready to run; its action resolves with the exit code through `done`. */
@@ -43,7 +43,8 @@ export async function runProgram(args: readonly string[], debug: boolean): Promi
 export async function programFor(args: readonly string[], done: (exitCode: ExitCode) => void): Promise<Command> {
   const program = newCommand("tsdb", "A Prometheus-compatible time-series database")
     .version(`tsdb ${version} (Node ${process.versions.node})`, "-V, --version", "show the version")
-    .helpCommand("help [COMMAND]", "show the help of a command");
+    .helpCommand("help [COMMAND]", "show the help of a command")
+    .addHelpText("afterAll", exitCodeHelp);
   const [wanted, ofHelp] = args;
   for (const [name, { summary, load }] of Object.entries(commands)) {
     const isWanted = name === (wanted === "help" ? ofHelp : wanted);

@@ -1,7 +1,8 @@
 /** The settings table as command-line options, and back. */
 import { Option, type Command } from "commander";
-import { allSettings, loadConfig, variableOf, type LoadedConfig } from "../config.ts";
 import { availableParallelism } from "node:os";
+import { allSettings, loadConfig, variableOf, type LoadedConfig } from "../config.ts";
+import { defaultText } from "../config/settings.ts";
 
 const sectionTitles: Readonly<Record<string, string>> = {
   server: "Server:",
@@ -21,23 +22,24 @@ export function addSettingOptions(command: Command): Command {
   for (const setting of allSettings) {
     const { flag, kind, description, section } = setting;
     const isBoolean = kind.placeholder === "BOOL";
-    const standard = typeof setting.default === "string" ? setting.default : setting.default.says;
     const option = new Option(
       isBoolean ? `--${flag} [BOOL]` : `--${flag} <${kind.placeholder}>`,
-      `${description} (default: ${standard || '""'}; env ${variableOf(setting)})`,
+      `${description} (default: ${defaultText(setting)}; env ${variableOf(setting)})`,
     ).helpGroup(sectionTitles[section] ?? `${section}:`);
-    command.addOption(isBoolean ? option.preset("true") : option);
+    command.addOption(option);
   }
   return command;
 }
 
 /** @throws TsdbError BAD_CONFIG */
 export function configFromOptions(command: Command, env: NodeJS.ProcessEnv = process.env): LoadedConfig {
-  const given = command.opts<Record<string, string | undefined>>();
+  const given = command.opts<Record<string, string | true | undefined>>();
   const flags = new Map<string, string>();
   for (const { flag } of allSettings) {
     const text = given[flag.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase())];
-    if (text !== undefined) flags.set(flag, text);
+    // A switch without a value is `true` here, and "true" in the notation of flags.
+    if (text !== undefined) flags.set(flag, String(text));
   }
-  return loadConfig({ flags, env, file: given["config"], coreCount: availableParallelism(), nowMs: Date.now() });
+  const file = given["config"] === undefined ? undefined : String(given["config"]);
+  return loadConfig({ flags, env, file, coreCount: availableParallelism(), nowMs: Date.now() });
 }

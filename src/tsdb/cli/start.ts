@@ -8,7 +8,7 @@ import { systemClock } from "../../base/clock.ts";
 import { messageOf, TsdbError } from "../../base/errors.ts";
 import { createLogger, type ProcessLogger } from "../../base/logger-pino.ts";
 import { formatListenAddress, reloaded, type LoadedConfig } from "../config.ts";
-import { openServer, type Server } from "../server.ts";
+import type { Server } from "../server.ts";
 import { version } from "../version.ts";
 import { newCommand } from "./command.ts";
 import { exitCodes, type ExitCode } from "./exit.ts";
@@ -54,6 +54,8 @@ async function run(load: () => LoadedConfig): Promise<ExitCode> {
   process.on("SIGHUP", () => void (loaded = reload(loaded, load, log)));
   let server: Server | undefined;
   try {
+    // Loaded only now: --help and a wrong flag need not wait for the database's code.
+    const { openServer } = await import("../server.ts");
     server = await openServer({ loaded: () => loaded, log, clock: systemClock });
     const startedMs = systemClock.monotonicMs();
     // A start that fails ends the process; one that was interrupted by a stop ends with it.
@@ -72,7 +74,7 @@ async function run(load: () => LoadedConfig): Promise<ExitCode> {
     await server?.close(0).catch((again: unknown) => log.error({ error: again }, "cannot close cleanly"));
     return thrown instanceof TsdbError && thrown.code === "FORMAT_TOO_NEW" ? exitCodes.formatTooNew : exitCodes.failed;
   } finally {
-    log.flush();
+    await log.close();
   }
 }
 
@@ -87,7 +89,7 @@ function stopSignal(log: ProcessLogger): Promise<NodeJS.Signals> {
         resolve(signal);
       } else if (nowMs - firstMs > SAME_PRESS_MS) {
         log.warn({ signal }, "told to stop again: exiting at once");
-        log.flush();
+        log.flushNow();
         process.exit(exitCodes.interrupted);
       }
     };
@@ -106,10 +108,12 @@ function reload(before: LoadedConfig, load: () => LoadedConfig, log: ProcessLogg
     return { ...before, isNewest: false };
   }
   const { inForce, applied, needRestart } = reloaded(before, after);
-  log.setLevel(inForce.config.logging.level);
+  // Said whatever the old level and the new one are.
+  log.setLevel("info");
   const listed = (values: typeof applied) => values.map(({ setting, text }) => `${setting.key}=${text}`);
   log.info({ applied: listed(applied) }, `configuration reloaded${applied.length > 0 ? "" : ", nothing to apply"}`);
   if (needRestart.length > 0) log.warn({ need_restart: listed(needRestart) }, "these changes need a restart");
+  log.setLevel(inForce.config.logging.level);
   return inForce;
 }
 
@@ -117,7 +121,7 @@ function reload(before: LoadedConfig, load: () => LoadedConfig, log: ProcessLogg
 function exitOnBug(log: ProcessLogger): void {
   const die = (thrown: unknown): void => {
     log.error({ error: thrown }, `internal error, exiting: ${messageOf(thrown)}`);
-    log.flush();
+    log.flushNow();
     process.exit(exitCodes.failed);
   };
   process.on("uncaughtException", die);
