@@ -132,7 +132,7 @@ class FakeSelection implements SeriesSelection {
 
   #encode({ times, values }: FakeSeries): Uint8Array[] {
     const chunks: Uint8Array[] = [];
-    for (let start = 0; start < times.length; ) {
+    for (let start = 0; start < times.length;) {
       const end = Math.min(times.length, start + inTurn(this.#cuts.chunkSamples, this.#chunksCut++));
       chunks.push(encodeXor(times.slice(start, end), values.subarray(start, end)));
       start = end;

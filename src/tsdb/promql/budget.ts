@@ -62,9 +62,13 @@ export class QueryBudget implements Budget {
   /** Asks whether `count` more samples fit for a moment, such as one decoded series. */
   holdSamples(count: number): void {
     if (this.#samples + count > this.limits.samplesMax)
-      throw new TsdbError("QUERY_LIMIT", "query processing would load too many samples into memory in query execution", {
-        remedy: `Narrow the query: it may hold ${this.limits.samplesMax} samples at a time`,
-      });
+      throw new TsdbError(
+        "QUERY_LIMIT",
+        "query processing would load too many samples into memory in query execution",
+        {
+          remedy: `Narrow the query: it may hold ${this.limits.samplesMax} samples at a time`,
+        },
+      );
   }
 
   addBytes(count: number): void {

@@ -8,7 +8,6 @@
  */
 import { TsdbError } from "../../base/errors.ts";
 import type { LabelSet } from "../model/labels.ts";
-import type { QueryMemory } from "../kernel/query-memory.ts";
 import type { Storage } from "../storage.ts";
 import { countPresent, isAbsent, wordsOf } from "./absent.ts";
 import { Annotations } from "./annotations.ts";
@@ -19,7 +18,8 @@ import { buildVector } from "./operators/build.ts";
 import type { Execution } from "./operators/operator.ts";
 import { finishNames } from "./operators/relabel.ts";
 import { evaluateScalar } from "./operators/scalar.ts";
-import { readSamples } from "./operators/samples.ts";
+import { readSamples } from "./operators/scan.ts";
+import type { SampleReader } from "./operators/sample-reader.ts";
 import { parseExpression } from "./parser.ts";
 import { buildPlan } from "./plan/build.ts";
 import { isScalar } from "./plan/node.ts";
@@ -28,10 +28,10 @@ import type { QueryResult, QueryValue, SeriesColumn } from "./result.ts";
 
 export const DEFAULT_LOOKBACK_MS = 5 * 60_000;
 
-/** What a query runs on. The memory is the query's own until it returns. */
+/** What a query runs on. The reader is the query's own until it returns. */
 export interface QueryEnvironment {
   readonly storage: Storage;
-  readonly memory: QueryMemory;
+  readonly samples: SampleReader;
   readonly budget: QueryBudget;
   /** Prometheus' feature flag `promql-delayed-name-removal`; off, as in its servers, when not given. */
   readonly delayedNameRemoval?: boolean;
@@ -76,7 +76,7 @@ function execute(
   { query, lookbackMs, limit }: QueryOptions & { readonly query: string },
   grid: StepGrid,
   isInstant: boolean,
-  { storage, memory, budget, delayedNameRemoval = false }: QueryEnvironment,
+  { storage, samples, budget, delayedNameRemoval = false }: QueryEnvironment,
 ): QueryResult {
   const plan = buildPlan(parseExpression(query), grid, isInstant);
   const annotations = new Annotations(query);
@@ -88,7 +88,7 @@ function execute(
       lookbackMs: lookbackMs || DEFAULT_LOOKBACK_MS,
       querier,
       sets: new LabelSets(labels),
-      memory,
+      samples,
       budget,
       annotations,
       delayedNameRemoval,
@@ -99,7 +99,6 @@ function execute(
     return { value, warnings: annotations.warnings, infos: annotations.infos };
   } finally {
     querier.close();
-    memory.reset();
   }
 }
 
@@ -173,7 +172,8 @@ function sampleSeries(plan: SamplesNode, execution: Execution): SeriesColumn[] {
 
 function limited(value: QueryValue, limit: number, annotations: Annotations): QueryValue {
   const truncates =
-    (value.type === "matrix" && value.series.length > limit) || (value.type === "vector" && value.labels.length > limit);
+    (value.type === "matrix" && value.series.length > limit) ||
+    (value.type === "vector" && value.labels.length > limit);
   if (!truncates) return value;
   annotations.warnOfStorage("results truncated due to limit");
   if (value.type === "matrix") return { ...value, series: value.series.slice(0, limit) };

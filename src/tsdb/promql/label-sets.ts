@@ -58,7 +58,7 @@ export class LabelSets {
 
   /** Pair ids of a set, ordered by label name. Valid until the next set is interned. */
   pairs(id: number): Uint32Array {
-    return this.#pairs.subarray(this.#starts[id]!, this.#starts[id + 1]!);
+    return this.#pairs.subarray(this.#starts[id], this.#starts[id + 1]);
   }
 
   labels(id: number): LabelSet {

@@ -15,7 +15,12 @@ export type QueryValue =
   /** A range query's result, ordered by labels, or the samples of a range selector. */
   | { readonly type: "matrix"; readonly series: readonly SeriesColumn[] }
   /** In the engine's order, which `topk` and the like decide; `values[i]` belongs to `labels[i]`. */
-  | { readonly type: "vector"; readonly timeMs: number; readonly labels: readonly LabelSet[]; readonly values: Float64Array }
+  | {
+      readonly type: "vector";
+      readonly timeMs: number;
+      readonly labels: readonly LabelSet[];
+      readonly values: Float64Array;
+    }
   | { readonly type: "scalar"; readonly timeMs: number; readonly value: number }
   | { readonly type: "string"; readonly timeMs: number; readonly value: string };
 

@@ -14,7 +14,10 @@ function internAll(labelSets: readonly LabelSet[]): { sets: LabelSets; ids: Uint
 }
 
 const anyLabelSet = fc
-  .dictionary(fc.constantFrom("__name__", "a", "b", "c", "\u{1f600}", "\uffee"), fc.constantFrom("x", "y", "\u{1f600}", "\uffee"))
+  .dictionary(
+    fc.constantFrom("__name__", "a", "b", "c", "\u{1f600}", "\uffee"),
+    fc.constantFrom("x", "y", "\u{1f600}", "\uffee"),
+  )
   .map(labelSet);
 
 test("equal label sets have equal ids, others have not", () => {

@@ -33,7 +33,7 @@ function executionOver(stepCount: number): Execution {
     lookbackMs: 300_000,
     querier: { select: nothing, labelNames: nothing, labelValues: nothing, warnings: [], close() {} },
     sets: new LabelSets(new LabelTable()),
-    memory: undefined as never, // these operators never touch the kernel's memory
+    samples: undefined as never, // these operators never read a sample
     budget: new QueryBudget(DEFAULT_LIMITS, systemClock),
     annotations: new Annotations(""),
     delayedNameRemoval: false,
@@ -53,24 +53,31 @@ function rowsOf(rows: readonly Row[], { grid, sets }: Execution): VectorOperator
 
 /** Label text to cells, in the operator's order. */
 function read(operator: VectorOperator, { grid, sets }: Execution): [string, (number | undefined)[]][] {
-  const read: [string, (number | undefined)[]][] = [];
+  const table: [string, (number | undefined)[]][] = [];
   for (let rows = operator.next(); rows !== undefined; rows = operator.next()) {
     const words = wordsOf(rows.values);
     for (let row = 0; row < rows.count; row++) {
       const cells = Array.from({ length: grid.count }, (_, step) => row * grid.count + step);
       const labels = sets.labels(operator.series.sets[rows.first + row]!);
-      read.push([
+      table.push([
         labels.map((pair) => pair.join("=")).join(","),
         cells.map((cell) => (isAbsent(words, cell) ? undefined : rows.values[cell]!)),
       ]);
     }
   }
-  return read;
+  return table;
 }
 
 const aggregated = (operator: AggregateOperator, rows: readonly Row[], by: readonly string[], parameter?: number) => {
   const execution = executionOver(rows[0]?.cells.length ?? 1);
-  const node = { kind: "aggregate", operator, grouping: projection(true, by), input: NO_INPUT, parameter: undefined, position: 0 } as const;
+  const node = {
+    kind: "aggregate",
+    operator,
+    grouping: projection(true, by),
+    input: NO_INPUT,
+    parameter: undefined,
+    position: 0,
+  } as const;
   const column = parameter === undefined ? undefined : new Float64Array(execution.grid.count).fill(parameter);
   return read(aggregate(node, column, rowsOf(rows, execution), execution), execution);
 };
@@ -113,20 +120,31 @@ test("an average does not overflow where its sum would", () => {
 
 test("a sum hardly depends on the order of its series", () => {
   fc.assert(
-    fc.property(fc.array(fc.double({ noNaN: true, noDefaultInfinity: true, min: -1e15, max: 1e15 }), { minLength: 1 }), (values) => {
-      const sumOf = (ordered: readonly number[]) => {
-        const rows = ordered.map((value, i): Row => ({ labels: { i: `${i}` }, cells: [value] }));
-        return (aggregated("sum", rows, [])[0]![1] as [number])[0];
-      };
-      const scale = values.reduce((sum, value) => sum + Math.abs(value), 0);
-      expect(Math.abs(sumOf(values) - sumOf(values.toReversed()))).toBeLessThanOrEqual(scale * 2 ** -100 + 2 ** -52 * Math.abs(sumOf(values)));
-    }),
+    fc.property(
+      fc.array(fc.double({ noNaN: true, noDefaultInfinity: true, min: -1e15, max: 1e15 }), { minLength: 1 }),
+      (values) => {
+        const sumOf = (ordered: readonly number[]) => {
+          const rows = ordered.map((value, i): Row => ({ labels: { i: `${i}` }, cells: [value] }));
+          return (aggregated("sum", rows, [])[0]![1] as [number])[0];
+        };
+        const scale = values.reduce((sum, value) => sum + Math.abs(value), 0);
+        expect(Math.abs(sumOf(values) - sumOf(values.toReversed()))).toBeLessThanOrEqual(
+          scale * 2 ** -100 + 2 ** -52 * Math.abs(sumOf(values)),
+        );
+      },
+    ),
   );
 });
 
 test("topk keeps the largest of each group at each step, NaN last", () => {
   const execution = executionOver(3);
-  const node = { kind: "rank", operator: "topk", grouping: projection(true, ["job"]), input: NO_INPUT, count: { kind: "number", value: 1 } } as const;
+  const node = {
+    kind: "rank",
+    operator: "topk",
+    grouping: projection(true, ["job"]),
+    input: NO_INPUT,
+    count: { kind: "number", value: 1 },
+  } as const;
   const top = rank(node, Float64Array.of(1, 1, 1), rowsOf(ROWS, execution), execution);
   expect(read(top, execution)).toEqual([
     ["i=1,job=a", [undefined, undefined, 3]],
@@ -139,8 +157,16 @@ test("an instant topk is ordered by value, and refuses a count that is no count"
   const rows: readonly Row[] = [3, 9, NaN, 5].map((value, i) => ({ labels: { i: `${i}` }, cells: [value] }));
   const ranked = (operator: "topk" | "bottomk", count: number) => {
     const execution = executionOver(1);
-    const node = { kind: "rank", operator, grouping: projection(true, []), input: NO_INPUT, count: { kind: "number", value: count } } as const;
-    return read(rank(node, Float64Array.of(count), rowsOf(rows, execution), execution), execution).map(([labels]) => labels);
+    const node = {
+      kind: "rank",
+      operator,
+      grouping: projection(true, []),
+      input: NO_INPUT,
+      count: { kind: "number", value: count },
+    } as const;
+    return read(rank(node, Float64Array.of(count), rowsOf(rows, execution), execution), execution).map(
+      ([labels]) => labels,
+    );
   };
   expect(ranked("topk", 3)).toEqual(["i=1", "i=3", "i=0"]);
   expect(ranked("bottomk", 9)).toEqual(["i=0", "i=3", "i=1", "i=2"]);
@@ -163,7 +189,16 @@ test("comparisons with a scalar filter and keep the value and the name; with boo
 
 const joined = (left: readonly Row[], right: readonly Row[], node: Partial<JoinNode> = {}) => {
   const execution = executionOver(left[0]!.cells.length);
-  const whole: JoinNode = { kind: "join", operator: "+", returnBool: false, left: NO_INPUT, right: NO_INPUT, on: false, labels: [], ...node };
+  const whole: JoinNode = {
+    kind: "join",
+    operator: "+",
+    returnBool: false,
+    left: NO_INPUT,
+    right: NO_INPUT,
+    on: false,
+    labels: [],
+    ...node,
+  };
   return read(join(whole, rowsOf(left, execution), rowsOf(right, execution), execution), execution);
 };
 
@@ -180,17 +215,43 @@ test("vectors meet where the labels that count are equal, at steps where both ha
 });
 
 test("ambiguous matches are refused at the steps where they are", () => {
-  const twins = (cells: readonly Row["cells"][]) => cells.map((row, i): Row => ({ labels: { a: "1", i: `${i}` }, cells: row }));
+  const twins = (cells: readonly Row["cells"][]) =>
+    cells.map((row, i): Row => ({ labels: { a: "1", i: `${i}` }, cells: row }));
   const one: readonly Row[] = [{ labels: { a: "1" }, cells: [1, 1] }];
   const on = { on: true, labels: ["a"] };
-  expect(() => joined(one, twins([[1, undefined], [2, undefined]]), on)).toThrow(
+  expect(() =>
+    joined(
+      one,
+      twins([
+        [1, undefined],
+        [2, undefined],
+      ]),
+      on,
+    ),
+  ).toThrow(
     'found duplicate series for the match group {a="1"} on the right hand-side of the operation: ' +
       '[{a="1", i="0"}, {a="1", i="1"}];many-to-many matching not allowed: matching labels must be unique on one side',
   );
-  expect(() => joined(twins([[1, undefined], [2, undefined]]), one, on)).toThrow(
-    "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)",
-  );
-  expect(joined(one, twins([[1, undefined], [undefined, 2]]), on)).toEqual([["a=1", [2, 3]]]);
+  expect(() =>
+    joined(
+      twins([
+        [1, undefined],
+        [2, undefined],
+      ]),
+      one,
+      on,
+    ),
+  ).toThrow("multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)");
+  expect(
+    joined(
+      one,
+      twins([
+        [1, undefined],
+        [undefined, 2],
+      ]),
+      on,
+    ),
+  ).toEqual([["a=1", [2, 3]]]);
 });
 
 test("series that become equal are one series, unless both have a value at a step", () => {

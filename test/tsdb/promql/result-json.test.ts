@@ -7,6 +7,14 @@ import { STALE, labelSet } from "../../support/fake-storage.ts";
 const body = (value: QueryValue, annotations: Partial<QueryResult> = {}): string =>
   Buffer.concat([...renderJson({ value, warnings: [], infos: [], ...annotations })]).toString();
 
+interface Answer {
+  readonly data: { readonly result: readonly { readonly values: readonly unknown[] }[] };
+  readonly warnings?: readonly string[];
+  readonly infos?: readonly string[];
+}
+
+const parse = (text: string): Answer => JSON.parse(text) as Answer;
+
 test("values are printed as Go prints them", () => {
   for (const [value, text] of [
     [0, "0"],
@@ -68,25 +76,31 @@ test("empty results are empty arrays", () => {
 
 test("vectors, scalars and strings have Prometheus' shapes", () => {
   const labels = [labelSet({ a: "1" }), []];
-  expect(JSON.parse(body({ type: "vector", timeMs: 1500, labels, values: Float64Array.of(7, 0.5) })).data.result).toEqual([
+  expect(parse(body({ type: "vector", timeMs: 1500, labels, values: Float64Array.of(7, 0.5) })).data.result).toEqual([
     { metric: { a: "1" }, value: [1.5, "7"] },
     { metric: {}, value: [1.5, "0.5"] },
   ]);
   expect(body({ type: "scalar", timeMs: 1500, value: 2 })).toContain('"result":[1.5,"2"]');
-  expect(body({ type: "string", timeMs: 1000, value: "a\"b" })).toContain('"result":[1,"a\\"b"]');
+  expect(body({ type: "string", timeMs: 1000, value: 'a"b' })).toContain('"result":[1,"a\\"b"]');
 });
 
 test("at most ten warnings and ten infos are shown, and the rest counted", () => {
   const infos = Array.from({ length: 12 }, (_, i) => `info ${i}`);
-  const answer = JSON.parse(body({ type: "scalar", timeMs: 0, value: 1 }, { warnings: ["one"], infos }));
+  const answer = parse(body({ type: "scalar", timeMs: 0, value: 1 }, { warnings: ["one"], infos }));
   expect(answer.warnings).toEqual(["one"]);
   expect(answer.infos).toEqual([...infos.slice(0, 10), "2 more info annotations omitted"]);
 });
 
 test("a large result comes in pieces that make up one document", () => {
   const times = Float64Array.from({ length: 20_000 }, (_, i) => i * 1000);
-  const pieces = [...renderJson({ value: { type: "matrix", series: [{ labels: [], times, values: times }] }, warnings: [], infos: [] })];
+  const pieces = [
+    ...renderJson({
+      value: { type: "matrix", series: [{ labels: [], times, values: times }] },
+      warnings: [],
+      infos: [],
+    }),
+  ];
   expect(pieces.length).toBeGreaterThan(3);
   for (const piece of pieces) expect(piece.byteLength).toBeLessThan(128 * 1024);
-  expect(JSON.parse(Buffer.concat(pieces).toString()).data.result[0].values).toHaveLength(20_000);
+  expect(parse(Buffer.concat(pieces).toString()).data.result[0].values).toHaveLength(20_000);
 });

@@ -203,7 +203,7 @@ class Variance implements Accumulator {
       }
       const delta = value - this.#means[cell]!;
       this.#means[cell] = this.#means[cell]! + delta / count;
-      this.#squares[cell] = this.#squares[cell]! + delta * (value - this.#means[cell]!);
+      this.#squares[cell] = this.#squares[cell]! + delta * (value - this.#means[cell]);
     }
   }
 

@@ -33,7 +33,12 @@ export function buildVector(node: VectorNode, execution: Execution): VectorOpera
     case "join":
       return join(node, build(node.left), build(node.right), execution);
     case "aggregate":
-      return aggregate(node, node.parameter === undefined ? undefined : scalar(node.parameter), build(node.input), execution);
+      return aggregate(
+        node,
+        node.parameter === undefined ? undefined : scalar(node.parameter),
+        build(node.input),
+        execution,
+      );
     case "rank":
       return rank(node, scalar(node.count), build(node.input), execution);
     case "invariant": {

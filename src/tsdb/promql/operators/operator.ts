@@ -14,8 +14,8 @@ import type { Querier } from "../../storage.ts";
 import type { Annotations } from "../annotations.ts";
 import type { QueryBudget } from "../budget.ts";
 import type { LabelSets } from "../label-sets.ts";
-import type { QueryMemory } from "../../kernel/query-memory.ts";
 import type { StepGrid } from "../plan/node.ts";
+import type { SampleReader } from "./sample-reader.ts";
 
 export interface SeriesList {
   /** Label set ids (LabelSets). Equal ones are allowed when they never have a value at the same step. */
@@ -46,7 +46,7 @@ export interface Execution {
   readonly lookbackMs: number;
   readonly querier: Querier;
   readonly sets: LabelSets;
-  readonly memory: QueryMemory;
+  readonly samples: SampleReader;
   readonly budget: QueryBudget;
   readonly annotations: Annotations;
   /** Names stay on series, for `by (__name__)` and the like, until the result is complete. Prometheus' default: off. */

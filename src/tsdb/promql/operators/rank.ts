@@ -9,7 +9,12 @@ import type { RankNode } from "../plan/node.ts";
 import { HeldRows, allocateRows, holdAll } from "./operator.ts";
 import type { Execution, SeriesList, VectorOperator } from "./operator.ts";
 
-export function rank(node: RankNode, counts: Float64Array, input: VectorOperator, execution: Execution): VectorOperator {
+export function rank(
+  node: RankNode,
+  counts: Float64Array,
+  input: VectorOperator,
+  execution: Execution,
+): VectorOperator {
   if (counts.every((count) => count < 1)) return new HeldRows(NO_SERIES, new Float64Array(0), execution.grid.count);
   for (const count of counts) checkCount(count);
 
@@ -52,7 +57,12 @@ const greater = (a: number, b: number): boolean => a > b || (Number.isNaN(b) && 
 const less = (a: number, b: number): boolean => a < b || (Number.isNaN(b) && !Number.isNaN(a));
 
 /** The series of each group that have a value at a step, groups and series in their order of appearance. */
-function presentByGroup(groupSets: Uint32Array, words: Uint32Array, step: number, stepCount: number): Iterable<number[]> {
+function presentByGroup(
+  groupSets: Uint32Array,
+  words: Uint32Array,
+  step: number,
+  stepCount: number,
+): Iterable<number[]> {
   const groups = new Map<number, number[]>();
   groupSets.forEach((group, row) => {
     const members = groups.get(group) ?? [];
@@ -65,9 +75,7 @@ function presentByGroup(groupSets: Uint32Array, words: Uint32Array, step: number
 /** The best `count` of `rows`, best first; among equals the earlier row wins. */
 function best(rows: readonly number[], count: number, isBetter: (a: number, b: number) => boolean): number[] {
   if (count < 1) return [];
-  return rows
-    .toSorted((a, b) => (isBetter(a, b) ? -1 : isBetter(b, a) ? 1 : a - b))
-    .slice(0, count);
+  return rows.toSorted((a, b) => (isBetter(a, b) ? -1 : isBetter(b, a) ? 1 : a - b)).slice(0, count);
 }
 
 function inOrder({ sets, dropsName }: SeriesList, values: Float64Array, order: readonly number[]): VectorOperator {

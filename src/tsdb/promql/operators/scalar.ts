@@ -79,4 +79,3 @@ export class RepeatedRows implements VectorOperator {
     return { first: once.first, count: once.count, values };
   }
 }
-

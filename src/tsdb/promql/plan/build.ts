@@ -62,7 +62,9 @@ class PlanBuilder {
       case "paren":
         return this.build(expression.expression);
       case "unary":
-        return expression.operator === "-" ? negated(this.build(expression.expression)) : this.build(expression.expression);
+        return expression.operator === "-"
+          ? negated(this.build(expression.expression))
+          : this.build(expression.expression);
       case "binary":
         return this.#binary(expression);
       case "aggregate":

@@ -45,7 +45,13 @@ export interface ScalarInvariantNode {
   readonly kind: "scalar-invariant";
   readonly input: ScalarNode;
 }
-export type ScalarNode = NumberNode | TimeNode | ScalarBinaryNode | ScalarNegateNode | ScalarOfNode | ScalarInvariantNode;
+export type ScalarNode =
+  | NumberNode
+  | TimeNode
+  | ScalarBinaryNode
+  | ScalarNegateNode
+  | ScalarOfNode
+  | ScalarInvariantNode;
 
 /** The newest sample of each series in the lookback window, or the time of that sample in seconds. */
 export interface SelectNode {

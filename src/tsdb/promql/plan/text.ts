@@ -82,4 +82,5 @@ function selectionText({ matchers, offsetMs, atMs }: Selection): string {
   return `{${matched}}${atMs === undefined ? "" : ` @ ${atMs}ms`}${offsetMs === 0 ? "" : ` offset ${offsetMs}ms`}`;
 }
 
-const groupingText = ({ keepNamed, names }: Projection): string => `${keepNamed ? "by" : "without"} (${names.join(", ")})`;
+const groupingText = ({ keepNamed, names }: Projection): string =>
+  `${keepNamed ? "by" : "without"} (${names.join(", ")})`;
