@@ -26,7 +26,7 @@ export function buildApp(deps: AppDeps): FastifyInstance {
   const table = metricsPath === undefined ? routes : [...routes, { ...metricsRoute, path: metricsPath }];
 
   const write = createWriteHandler(deps, counters);
-  const app = limitedFastify(options.server, deps.log, (handler) => (request, response) => {
+  const app = limitedFastify(options.server, deps, (handler) => (request, response) => {
     if (request.url === writeRoute.path && request.method === "POST") write(request, response);
     else handler(request, response);
   });

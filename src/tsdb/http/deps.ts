@@ -6,7 +6,6 @@ import type { QueryRunner } from "../query/pool.ts";
 
 export interface AppDeps extends ProbeDeps {
   readonly queries: QueryRunner;
-  readonly clock: Clock;
   readonly runtime: RuntimeView;
   readonly options: HttpOptions;
 }
@@ -14,6 +13,7 @@ export interface AppDeps extends ProbeDeps {
 /** What the probe listener needs of it. */
 export interface ProbeDeps {
   readonly database: DatabaseApi;
+  readonly clock: Clock;
   readonly log: Logger;
   readonly build: BuildInfo;
   readonly config: ConfigView;

@@ -80,4 +80,5 @@ export function answerFor(thrown: unknown): ErrorAnswer {
 export const errorBody = (errorType: ErrorType, message: string): string =>
   JSON.stringify({ status: "error", errorType, error: message });
 
-const sentenceOf = ({ message, remedy }: TsdbError): string => (remedy === undefined ? message : `${message}. ${remedy}`);
+const sentenceOf = ({ message, remedy }: TsdbError): string =>
+  remedy === undefined ? message : `${message}. ${remedy}`;

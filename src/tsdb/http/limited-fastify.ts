@@ -8,8 +8,9 @@ import type { Socket } from "node:net";
 import Fastify from "fastify";
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { TsdbError } from "../../base/errors.ts";
+import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/logger.ts";
-import type { ServerOptions } from "./deps.ts";
+import type { ProbeDeps, ServerOptions } from "./deps.ts";
 import { answerFor, errorBody } from "./errors.ts";
 import { notReady } from "./readiness.ts";
 import { methodNotAllowed, notFound, parametersOf } from "./route.ts";
@@ -31,20 +32,26 @@ const PATH_PARAMETER_CHARS_MAX = 4096;
 type NodeHandler = (request: IncomingMessage, response: ServerResponse) => void;
 
 /** A Fastify with all limits set and the error answers of errors.ts. */
-export function limitedFastify(options: ServerOptions, log: Logger, dispatch: (handler: NodeHandler) => NodeHandler): FastifyInstance {
+export function limitedFastify(
+  options: ServerOptions,
+  { log, clock }: Pick<ProbeDeps, "log" | "clock">,
+  dispatch: (handler: NodeHandler) => NodeHandler,
+): FastifyInstance {
   const app = Fastify({
     logger: false,
     bodyLimit: FORM_BYTES_MAX,
     exposeHeadRoutes: false,
     return503OnClosing: false,
     routerOptions: { maxParamLength: PATH_PARAMETER_CHARS_MAX },
-    serverFactory: (handler) => limitedServer(options, dispatch(handler as NodeHandler)),
+    serverFactory: (handler) => limitedServer(options, dispatch(handler)),
     frameworkErrors: (error, _request, reply) => void sendError(reply as unknown as FastifyReply, error, log),
     clientErrorHandler: answerBrokenRequest,
   });
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser("application/x-www-form-urlencoded", { parseAs: "string" }, (_request, body, done) => done(null, body));
-  app.addHook("preClose", async () => sweepIdleConnections(app.server));
+  app.addContentTypeParser("application/x-www-form-urlencoded", { parseAs: "string" }, (_request, body, done) =>
+    done(null, body),
+  );
+  app.addHook("preClose", async () => sweepIdleConnections(app.server, clock));
   app.setErrorHandler((error: FastifyError, _request, reply) => sendError(reply, error, log));
   return app;
 }
@@ -72,14 +79,24 @@ function limitedServer({ readTimeoutMs, connectionsMax }: ServerOptions, handler
 }
 
 /** While a server closes: connections whose last request ends now would stay open, and hold it up, until they time out. */
-function sweepIdleConnections(server: Server): void {
+function sweepIdleConnections(server: Server, clock: Clock): void {
   if (!server.listening) return;
-  const sweep = setInterval(() => server.closeIdleConnections(), IDLE_SWEEP_MS);
-  server.once("close", () => clearInterval(sweep));
+  let isClosed = false;
+  server.once("close", () => (isClosed = true));
+  const sweep = (): void => {
+    if (isClosed) return;
+    server.closeIdleConnections();
+    clock.after(IDLE_SWEEP_MS, sweep);
+  };
+  sweep();
 }
 
 /** Registers every route of a table, each with the checks and headers that all have. */
-export function registerRoutes<Parts extends ProbeParts>(app: FastifyInstance, table: readonly Route<Parts>[], parts: Parts): void {
+export function registerRoutes<Parts extends ProbeParts>(
+  app: FastifyInstance,
+  table: readonly Route<Parts>[],
+  parts: Parts,
+): void {
   for (const { methods, path, when, handle } of table)
     app.route({
       method: [...methods],
@@ -101,7 +118,11 @@ function setCommonHeaders(reply: FastifyReply): void {
 }
 
 /** A path that is nobody's is 404; one that is somebody's, by another method, is 405 and says by which. */
-export function answerStrays(app: FastifyInstance, table: readonly Pick<Route, "methods" | "path">[], log: Logger): void {
+export function answerStrays(
+  app: FastifyInstance,
+  table: readonly Pick<Route, "methods" | "path">[],
+  log: Logger,
+): void {
   const patterns = table.map(({ methods, path }) => ({
     methods,
     pattern: new RegExp(`^${path.replace(/[.*+?^${}()|[\]\\]/g, "\\$&").replace(/:\w+/g, "[^/]+")}$`),
@@ -118,7 +139,8 @@ export function answerStrays(app: FastifyInstance, table: readonly Pick<Route, "
 function sendError(reply: FastifyReply, thrown: FastifyError | TsdbError, log: Logger): FastifyReply {
   const error = thrown instanceof TsdbError ? thrown : ofFastify(thrown);
   const { status, body, retryAfterSeconds } = answerFor(error);
-  if (status === 500) log.error({ operation: "http", route: reply.request.routeOptions.url, err: error }, "request failed");
+  if (status === 500)
+    log.error({ operation: "http", route: reply.request.routeOptions.url, err: error }, "request failed");
   if (retryAfterSeconds !== undefined) reply.header("Retry-After", retryAfterSeconds);
   setCommonHeaders(reply);
   return reply.code(status).type("application/json").send(body);

@@ -12,8 +12,12 @@ import type { BuildInfo } from "./deps.ts";
 
 /** What the HTTP side counts itself. */
 export class HttpCounters {
-  readonly insertDuration = new DurationHistogram([0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]);
-  readonly queryDuration = new DurationHistogram([0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120]);
+  readonly insertDuration = new DurationHistogram([
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
+  ]);
+  readonly queryDuration = new DurationHistogram([
+    0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120,
+  ]);
   /** Write requests refused before the database saw them, by reason. */
   readonly writesRefused = new Counts();
   readonly queries = new Counts();
@@ -65,7 +69,12 @@ export interface MetricRow {
   readonly read: (sources: MetricSources, name: string) => number | readonly Sample[] | undefined;
 }
 
-const counter = (name: string, help: string, read: MetricRow["read"]): MetricRow => ({ name, type: "counter", help, read });
+const counter = (name: string, help: string, read: MetricRow["read"]): MetricRow => ({
+  name,
+  type: "counter",
+  help,
+  read,
+});
 const gauge = (name: string, help: string, read: MetricRow["read"]): MetricRow => ({ name, type: "gauge", help, read });
 const histogram = (name: string, help: string, of: (sources: MetricSources) => DurationHistogram): MetricRow => ({
   name,
@@ -93,8 +102,16 @@ const STATES = ["starting", "replaying", "writable", "readonly-fault", "stopping
 export const metricRows: readonly MetricRow[] = [
   // Write path
   counter("tsdb_samples_ingested_total", "Samples stored.", ({ stats }) => stats.samplesIngestedTotal),
-  counter("tsdb_duplicate_samples_total", "Samples that repeated their series' newest one; accepted.", ({ stats }) => stats.duplicatesTotal),
-  histogram("tsdb_insert_duration_seconds", "Time from a write request's whole body to its answer.", ({ counters }) => counters.insertDuration),
+  counter(
+    "tsdb_duplicate_samples_total",
+    "Samples that repeated their series' newest one; accepted.",
+    ({ stats }) => stats.duplicatesTotal,
+  ),
+  histogram(
+    "tsdb_insert_duration_seconds",
+    "Time from a write request's whole body to its answer.",
+    ({ counters }) => counters.insertDuration,
+  ),
   counter(
     "tsdb_insert_errors_total",
     "Samples refused, by reason; and for the reasons that start with request_, write requests refused whole.",
@@ -103,7 +120,11 @@ export const metricRows: readonly MetricRow[] = [
       ...byLabel("reason", requestReasons(stats, counters)),
     ],
   ),
-  gauge("tsdb_write_body_bytes_in_flight", "Bytes of write requests being received or handled.", ({ counters }) => counters.bodyBytesInFlight),
+  gauge(
+    "tsdb_write_body_bytes_in_flight",
+    "Bytes of write requests being received or handled.",
+    ({ counters }) => counters.bodyBytesInFlight,
+  ),
 
   // Storage
   gauge("tsdb_head_series", "Series in the head.", ({ stats }) => stats.headSeries),
@@ -112,16 +133,36 @@ export const metricRows: readonly MetricRow[] = [
   gauge("tsdb_head_min_time_seconds", "Oldest timestamp in the head.", ({ stats }) => seconds(stats.headMinTime)),
   gauge("tsdb_head_max_time_seconds", "Newest timestamp in the head.", ({ stats }) => seconds(stats.headMaxTime)),
   counter("tsdb_head_series_created_total", "Series created.", ({ stats }) => stats.seriesCreatedTotal),
-  counter("tsdb_head_chunks_written_total", "Full chunks appended to the head chunk files.", ({ stats }) => stats.chunksWrittenTotal),
+  counter(
+    "tsdb_head_chunks_written_total",
+    "Full chunks appended to the head chunk files.",
+    ({ stats }) => stats.chunksWrittenTotal,
+  ),
   gauge("tsdb_head_chunk_files_bytes", "Size of the head chunk files.", ({ stats }) => stats.chunkFileBytes),
   gauge("tsdb_blocks_total", "Blocks on disk.", () => 0),
   gauge("tsdb_wal_size_bytes", "Size of the write-ahead log.", ({ stats }) => stats.walSizeBytes),
   gauge("tsdb_wal_segment", "Number of the segment being written.", ({ stats }) => stats.walSegment),
   counter("tsdb_wal_syncs_total", "fdatasync calls of the write-ahead log.", ({ stats }) => stats.walSyncsTotal),
-  counter("tsdb_wal_sync_failures_total", "fdatasync calls of the write-ahead log that failed.", ({ stats }) => stats.walSyncFailuresTotal),
-  counter("tsdb_wal_sync_seconds_total", "Time spent in fdatasync of the write-ahead log.", ({ stats }) => stats.walSyncSecondsTotal),
-  counter("tsdb_wal_written_bytes_total", "Bytes written to the write-ahead log.", ({ stats }) => stats.walBytesWrittenTotal),
-  counter("tsdb_wal_corruptions_total", "Damaged places found in the write-ahead log.", ({ stats }) => stats.walCorruptionsTotal),
+  counter(
+    "tsdb_wal_sync_failures_total",
+    "fdatasync calls of the write-ahead log that failed.",
+    ({ stats }) => stats.walSyncFailuresTotal,
+  ),
+  counter(
+    "tsdb_wal_sync_seconds_total",
+    "Time spent in fdatasync of the write-ahead log.",
+    ({ stats }) => stats.walSyncSecondsTotal,
+  ),
+  counter(
+    "tsdb_wal_written_bytes_total",
+    "Bytes written to the write-ahead log.",
+    ({ stats }) => stats.walBytesWrittenTotal,
+  ),
+  counter(
+    "tsdb_wal_corruptions_total",
+    "Damaged places found in the write-ahead log.",
+    ({ stats }) => stats.walCorruptionsTotal,
+  ),
   gauge("tsdb_wal_replay_duration_seconds", "How long the last replay took.", ({ stats }) => stats.replaySeconds),
   gauge("tsdb_state", "1 for the state that the database is in.", ({ database }) =>
     STATES.map((state) => ({ labels: { state }, value: database.state === state ? 1 : 0 })),
@@ -129,67 +170,116 @@ export const metricRows: readonly MetricRow[] = [
 
   // Query path
   counter("tsdb_queries_total", "Queries asked, by kind.", ({ counters }) => byLabel("kind", counters.queries)),
-  histogram("tsdb_query_duration_seconds", "Time from a query to the start of its answer, waiting included.", ({ counters }) => counters.queryDuration),
-  counter("tsdb_query_errors_total", "Queries that failed, by error code.", ({ counters }) => byLabel("code", counters.queryErrors)),
+  histogram(
+    "tsdb_query_duration_seconds",
+    "Time from a query to the start of its answer, waiting included.",
+    ({ counters }) => counters.queryDuration,
+  ),
+  counter("tsdb_query_errors_total", "Queries that failed, by error code.", ({ counters }) =>
+    byLabel("code", counters.queryErrors),
+  ),
   gauge("tsdb_queries_running", "Queries in a worker.", ({ pool }) => pool.running),
   gauge("tsdb_queries_waiting", "Queries that wait for a worker.", ({ pool }) => pool.waiting),
   counter("tsdb_query_workers_started_total", "Query workers started.", ({ pool }) => pool.workersStartedTotal),
-  counter("tsdb_query_workers_lost_total", "Query workers that died or had to be ended.", ({ pool }) => pool.workersLostTotal),
+  counter(
+    "tsdb_query_workers_lost_total",
+    "Query workers that died or had to be ended.",
+    ({ pool }) => pool.workersLostTotal,
+  ),
 
   // Process
-  gauge("tsdb_goroutines", "Active handles and timers: Node has no goroutines.", () => process.getActiveResourcesInfo().length),
-  gauge("tsdb_memory_alloc_bytes", "Memory in use: JavaScript heap, buffers, and the head's kernel memory.", ({ stats }) => {
-    const { heapUsed, arrayBuffers } = process.memoryUsage();
-    return heapUsed + arrayBuffers + stats.headMemoryBytes;
-  }),
+  gauge(
+    "tsdb_goroutines",
+    "Active handles and timers: Node has no goroutines.",
+    () => process.getActiveResourcesInfo().length,
+  ),
+  gauge(
+    "tsdb_memory_alloc_bytes",
+    "Memory in use: JavaScript heap, buffers, and the head's kernel memory.",
+    ({ stats }) => {
+      const { heapUsed, arrayBuffers } = process.memoryUsage();
+      return heapUsed + arrayBuffers + stats.headMemoryBytes;
+    },
+  ),
   gauge("tsdb_build_info", "1, with the version as labels.", buildInfo),
-  counter("tsdb_http_requests_total", "HTTP requests answered, by route and status.", ({ counters }) => requestSamples(counters)),
+  counter("tsdb_http_requests_total", "HTTP requests answered, by route and status.", ({ counters }) =>
+    requestSamples(counters),
+  ),
 
   // What Prometheus' own dashboards and alerts read
   gauge("prometheus_build_info", "Alias of tsdb_build_info.", buildInfo),
   gauge("prometheus_tsdb_head_series", "Alias of tsdb_head_series.", ({ stats }) => stats.headSeries),
   gauge("prometheus_tsdb_head_chunks", "Alias of tsdb_head_chunks.", ({ stats }) => stats.headChunks),
-  counter("prometheus_tsdb_head_series_created_total", "Alias of tsdb_head_series_created_total.", ({ stats }) => stats.seriesCreatedTotal),
+  counter(
+    "prometheus_tsdb_head_series_created_total",
+    "Alias of tsdb_head_series_created_total.",
+    ({ stats }) => stats.seriesCreatedTotal,
+  ),
   counter("prometheus_tsdb_head_samples_appended_total", "Alias of tsdb_samples_ingested_total.", ({ stats }) => [
     { labels: { type: "float" }, value: stats.samplesIngestedTotal },
   ]),
-  counter("prometheus_tsdb_out_of_order_samples_total", "Alias of tsdb_insert_errors_total{reason=\"out_of_order\"}.", ({ stats }) => [
-    { labels: { type: "float" }, value: stats.rejectedTotal["out_of_order"] ?? 0 },
-  ]),
-  counter("prometheus_tsdb_too_old_samples_total", "Alias of tsdb_insert_errors_total{reason=\"too_old\"}.", ({ stats }) => [
-    { labels: { type: "float" }, value: stats.rejectedTotal["too_old"] ?? 0 },
-  ]),
-  gauge("prometheus_tsdb_head_min_time_seconds", "Alias of tsdb_head_min_time_seconds.", ({ stats }) => seconds(stats.headMinTime)),
-  gauge("prometheus_tsdb_head_max_time_seconds", "Alias of tsdb_head_max_time_seconds.", ({ stats }) => seconds(stats.headMaxTime)),
-  gauge("prometheus_tsdb_lowest_timestamp_seconds", "Oldest timestamp stored.", ({ stats }) => seconds(stats.headMinTime)),
+  counter(
+    "prometheus_tsdb_out_of_order_samples_total",
+    'Alias of tsdb_insert_errors_total{reason="out_of_order"}.',
+    ({ stats }) => [{ labels: { type: "float" }, value: stats.rejectedTotal["out_of_order"] ?? 0 }],
+  ),
+  counter(
+    "prometheus_tsdb_too_old_samples_total",
+    'Alias of tsdb_insert_errors_total{reason="too_old"}.',
+    ({ stats }) => [{ labels: { type: "float" }, value: stats.rejectedTotal["too_old"] ?? 0 }],
+  ),
+  gauge("prometheus_tsdb_head_min_time_seconds", "Alias of tsdb_head_min_time_seconds.", ({ stats }) =>
+    seconds(stats.headMinTime),
+  ),
+  gauge("prometheus_tsdb_head_max_time_seconds", "Alias of tsdb_head_max_time_seconds.", ({ stats }) =>
+    seconds(stats.headMaxTime),
+  ),
+  gauge("prometheus_tsdb_lowest_timestamp_seconds", "Oldest timestamp stored.", ({ stats }) =>
+    seconds(stats.headMinTime),
+  ),
   gauge("prometheus_tsdb_blocks_loaded", "Alias of tsdb_blocks_total.", () => 0),
   gauge("prometheus_tsdb_wal_segment_current", "Alias of tsdb_wal_segment.", ({ stats }) => stats.walSegment),
   gauge("prometheus_tsdb_wal_storage_size_bytes", "Alias of tsdb_wal_size_bytes.", ({ stats }) => stats.walSizeBytes),
-  counter("prometheus_tsdb_wal_corruptions_total", "Alias of tsdb_wal_corruptions_total.", ({ stats }) => stats.walCorruptionsTotal),
+  counter(
+    "prometheus_tsdb_wal_corruptions_total",
+    "Alias of tsdb_wal_corruptions_total.",
+    ({ stats }) => stats.walCorruptionsTotal,
+  ),
   {
     name: "prometheus_tsdb_wal_fsync_duration_seconds",
     type: "summary",
     help: "Time spent in fdatasync of the write-ahead log, and how often.",
     read: walSyncSummary,
   },
-  gauge("prometheus_tsdb_data_replay_duration_seconds", "Alias of tsdb_wal_replay_duration_seconds.", ({ stats }) => stats.replaySeconds),
+  gauge(
+    "prometheus_tsdb_data_replay_duration_seconds",
+    "Alias of tsdb_wal_replay_duration_seconds.",
+    ({ stats }) => stats.replaySeconds,
+  ),
   gauge("prometheus_engine_queries", "Alias of tsdb_queries_running.", ({ pool }) => pool.running),
   gauge("prometheus_engine_queries_concurrent_max", "Query workers at most.", ({ pool }) => pool.size),
-  gauge("prometheus_config_last_reload_successful", "1 when the config in force is the newest that was given.", ({ configLoaded }) =>
-    Number(configLoaded.isSuccessful),
+  gauge(
+    "prometheus_config_last_reload_successful",
+    "1 when the config in force is the newest that was given.",
+    ({ configLoaded }) => Number(configLoaded.isSuccessful),
   ),
-  gauge("prometheus_config_last_reload_success_timestamp_seconds", "When the config in force was read.", ({ configLoaded }) =>
-    seconds(configLoaded.atMs),
+  gauge(
+    "prometheus_config_last_reload_success_timestamp_seconds",
+    "When the config in force was read.",
+    ({ configLoaded }) => seconds(configLoaded.atMs),
   ),
 ];
 
 function* requestReasons(stats: DatabaseStats, counters: HttpCounters): Generator<[string, number]> {
-  for (const [reason, count] of Object.entries(stats.requestsRefusedTotal)) yield [`request_${reason.toLowerCase()}`, count];
+  for (const [reason, count] of Object.entries(stats.requestsRefusedTotal))
+    yield [`request_${reason.toLowerCase()}`, count];
   for (const [reason, count] of counters.writesRefused) yield [`request_${reason}`, count];
 }
 
 const requestSamples = ({ requests }: HttpCounters): Sample[] =>
-  [...requests].flatMap(([handler, codes]) => Array.from(codes, ([code, value]) => ({ labels: { handler, code }, value })));
+  [...requests].flatMap(([handler, codes]) =>
+    Array.from(codes, ([code, value]) => ({ labels: { handler, code }, value })),
+  );
 
 /** Prints metrics in the format that an Accept header asks for. */
 export class MetricsPage {

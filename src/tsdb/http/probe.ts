@@ -13,7 +13,7 @@ const READ_TIMEOUT_MS = 5000;
 export function buildProbeApp(deps: ProbeDeps): FastifyInstance {
   const app = limitedFastify(
     { readTimeoutMs: READ_TIMEOUT_MS, writeTimeoutMs: READ_TIMEOUT_MS, connectionsMax: CONNECTIONS_MAX },
-    deps.log,
+    deps,
     (handler) => handler,
   );
   registerRoutes(app, probeRoutes, { deps });

@@ -29,10 +29,11 @@ export function createWriteHandler(deps: AppDeps, counters: HttpCounters): Write
     if (admission instanceof TsdbError) return refuse(request, response, admission);
     const { format, reservedBytes } = admission;
     counters.bodyBytesInFlight += reservedBytes;
-    readBody(request, options.bodyBytesMax, async (body) => {
-      if (body instanceof TsdbError) refuse(request, response, body);
-      else if (body !== undefined) await write({ format, body }, response);
-      counters.bodyBytesInFlight -= reservedBytes;
+    const release = () => (counters.bodyBytesInFlight -= reservedBytes);
+    readBody(request, options.bodyBytesMax, (body) => {
+      if (body instanceof Uint8Array) return void write({ format, body }, response).finally(release);
+      if (body !== undefined) refuse(request, response, body);
+      release();
     });
   };
 
@@ -101,7 +102,11 @@ const ERROR_HEADERS = { "X-Content-Type-Options": "nosniff", "Content-Type": "ap
  * Reads a whole body into one buffer, without copying when it came in one piece. Calls back once: with the body, with why
  * it is refused, or with undefined when the client went away before its end.
  */
-function readBody(request: IncomingMessage, bytesMax: number, done: (body: Uint8Array | TsdbError | undefined) => void): void {
+function readBody(
+  request: IncomingMessage,
+  bytesMax: number,
+  done: (body: Uint8Array | TsdbError | undefined) => void,
+): void {
   const pieces: Buffer[] = [];
   let length = 0;
   let isDone = false;
@@ -130,7 +135,8 @@ function formatOf({ headers }: IncomingMessage): WriteRequest["format"] | TsdbEr
   // What senders really send, before any pattern.
   if (type === "application/x-protobuf" && encoding === "snappy") return "remote-write";
   if (PROTOBUF.test(type)) return encoding === "snappy" ? "remote-write" : unsupported(`Content-Encoding ${encoding}`);
-  if (JSON_TYPE.test(type)) return encoding === "identity" ? "json" : unsupported(`Content-Encoding ${encoding} of JSON`);
+  if (JSON_TYPE.test(type))
+    return encoding === "identity" ? "json" : unsupported(`Content-Encoding ${encoding} of JSON`);
   return unsupported(type === "" ? "A body without Content-Type" : `Content-Type ${type}`);
 }
 
@@ -144,7 +150,10 @@ const bodyTooLarge = (bytesMax: number): TsdbError =>
   new TsdbError("BODY_TOO_LARGE", `The body is larger than limits.max_body_size, ${bytesMax} bytes`);
 
 const overloaded = (bytesMax: number): TsdbError =>
-  new TsdbError("OVERLOADED", `Write requests of ${bytesMax} bytes are being handled already; send this one again later`);
+  new TsdbError(
+    "OVERLOADED",
+    `Write requests of ${bytesMax} bytes are being handled already; send this one again later`,
+  );
 
 /** The answer to a request of which something was refused; what was kept is durable all the same. */
 function rejected({ accepted, rejections }: WriteResult): TsdbError {

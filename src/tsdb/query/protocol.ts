@@ -58,7 +58,12 @@ export interface RunMessage {
 
 export type WorkerMessage =
   | { readonly type: "piece"; readonly bytes: Uint8Array<ArrayBuffer>; readonly isLast: boolean }
-  | { readonly type: "failed"; readonly code: ErrorCode; readonly message: string; readonly remedy: string | undefined };
+  | {
+      readonly type: "failed";
+      readonly code: ErrorCode;
+      readonly message: string;
+      readonly remedy: string | undefined;
+    };
 
 /** Indexes into the control words, an Int32Array over shared memory. Stop comes first: QueryBudget reads word 0. */
 export const CONTROL = { stop: 0, credits: 1 } as const;

@@ -99,7 +99,9 @@ export class WorkerHandle {
     const task = this.#task;
     assert(task !== undefined, "a worker speaks only while it has a task");
     if (message.type === "failed") {
-      this.#fail(new TsdbError(message.code, message.message, message.remedy === undefined ? {} : { remedy: message.remedy }));
+      this.#fail(
+        new TsdbError(message.code, message.message, message.remedy === undefined ? {} : { remedy: message.remedy }),
+      );
       this.#finish();
       return;
     }
@@ -157,7 +159,10 @@ export class WorkerHandle {
     if (this.#task !== undefined) {
       const cause = this.#causeOfDeath;
       if (cause !== undefined)
-        this.#options.log.error({ operation: "query", worker: this.slot, error: messageOf(cause) }, "query worker died");
+        this.#options.log.error(
+          { operation: "query", worker: this.slot, error: messageOf(cause) },
+          "query worker died",
+        );
       this.#fail(errnoOf(cause) === "ERR_WORKER_OUT_OF_MEMORY" ? outOfMemory() : died());
     }
     this.#release();
@@ -170,4 +175,5 @@ const outOfMemory = (): TsdbError =>
     remedy: "Narrow the query: fewer series, a shorter range or a larger step",
   });
 
-const died = (): TsdbError => new TsdbError("OVERLOADED", "The worker that ran this query ended; the query may be tried again");
+const died = (): TsdbError =>
+  new TsdbError("OVERLOADED", "The worker that ran this query ended; the query may be tried again");

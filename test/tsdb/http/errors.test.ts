@@ -29,5 +29,6 @@ test("remedies are told, internal errors and foreign ones are not", () => {
   expect(body(new Error("/etc/passwd")).error).toBe(INTERNAL_MESSAGE);
   expect(body("text").error).toBe(INTERNAL_MESSAGE);
   for (const [code, { status }] of Object.entries(httpErrors))
-    if (status === 500) expect(body(new TsdbError(code as ErrorCode, "/data/wal: EIO")).error, code).toBe(INTERNAL_MESSAGE);
+    if (status === 500)
+      expect(body(new TsdbError(code as ErrorCode, "/data/wal: EIO")).error, code).toBe(INTERNAL_MESSAGE);
 });

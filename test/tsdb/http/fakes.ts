@@ -4,7 +4,13 @@ import type { FastifyInstance } from "fastify";
 import { onTestFinished } from "vitest";
 import { systemClock } from "../../../src/base/clock.ts";
 import { silentLogger } from "../../../src/base/logger.ts";
-import type { CardinalityStats, DatabaseApi, DatabaseState, DatabaseStats, DamageReport } from "../../../src/tsdb/db.ts";
+import type {
+  CardinalityStats,
+  DatabaseApi,
+  DatabaseState,
+  DatabaseStats,
+  DamageReport,
+} from "../../../src/tsdb/db.ts";
 import { buildApp } from "../../../src/tsdb/http/app.ts";
 import { DEFAULT_HTTP_OPTIONS } from "../../../src/tsdb/http/deps.ts";
 import type { AppDeps, HttpOptions } from "../../../src/tsdb/http/deps.ts";
@@ -53,7 +59,11 @@ export class FakeDatabase implements DatabaseApi {
   damage: DamageReport[] = [];
   statistics: DatabaseStats = emptyStats;
   readonly writes: WriteRequest[] = [];
-  answer: (request: WriteRequest) => Promise<WriteResult> = async () => ({ accepted: 1, duplicates: 0, rejections: [] });
+  answer: (request: WriteRequest) => Promise<WriteResult> = async () => ({
+    accepted: 1,
+    duplicates: 0,
+    rejections: [],
+  });
 
   start = async (): Promise<void> => {};
   close = async (): Promise<void> => {};
@@ -119,6 +129,10 @@ export function testApp(options: Partial<HttpOptions> = {}): TestApp {
   onTestFinished(() => app.close());
   return { app, database: deps.database, queries: deps.queries };
 }
+
+/** The parsed body of an answer; tests say what they expect of it. */
+export const bodyOf = (response: { json(): unknown }): Record<string, unknown> =>
+  response.json() as Record<string, unknown>;
 
 /** The port of an app that listens. */
 export async function listen(app: FastifyInstance): Promise<number> {

@@ -36,7 +36,11 @@ test("headers and bodies that only drip in are cut off, while others are served"
   const drips = [
     talk(port, "GET /-/healthy HTTP/1.1\r\nHost: x\r\n", "X: y\r\n"),
     talk(port, `${WRITE}Content-Length: 100000\r\n\r\n`, "z"),
-    talk(port, "POST /api/v1/query HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 99999\r\n\r\n", "z"),
+    talk(
+      port,
+      "POST /api/v1/query HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 99999\r\n\r\n",
+      "z",
+    ),
   ];
   await sleep(500);
   expect((await fetch(`http://127.0.0.1:${port}/-/healthy`)).status).toBe(200);
@@ -60,7 +64,8 @@ test("what is ambiguous or no HTTP is refused with 400, headers without end with
     ["\x16\x03\x01\x02\x00\x01\x00", 400], // TLS to the plain port
     [`GET /?${"x".repeat(200_000)} HTTP/1.1\r\nHost: x\r\n\r\n`, 431],
   ];
-  for (const [request, status] of cases) expect(statusOf((await talk(port, request)).answer), request.slice(0, 200)).toBe(status);
+  for (const [request, status] of cases)
+    expect(statusOf((await talk(port, request)).answer), request.slice(0, 200)).toBe(status);
   expect(database.writes).toEqual([]);
 });
 
@@ -68,7 +73,9 @@ test("a query string of 60 kB is read", async () => {
   const { app, queries } = testApp({ server });
   const port = await listen(app);
   const selector = encodeURIComponent(`{a="${"x".repeat(20_000)}"}`);
-  const response = await fetch(`http://127.0.0.1:${port}/api/v1/series?match[]=${selector}&match[]=${selector}&match[]=${selector}`);
+  const response = await fetch(
+    `http://127.0.0.1:${port}/api/v1/series?match[]=${selector}&match[]=${selector}&match[]=${selector}`,
+  );
   expect(response.status).toBe(200);
   expect(queries.jobs).toHaveLength(1);
 });

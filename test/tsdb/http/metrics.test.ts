@@ -20,7 +20,11 @@ const GUIDE_NAMES = [
 
 test("the reference lists every metric with its type and meaning, and nothing else", () => {
   const text = readFileSync(new URL("../../../docs/reference/metrics.md", import.meta.url), "utf8");
-  const documented = [...text.matchAll(/^\| `([a-z_]+)` \| (\w+) \| (.+) \|$/gm)].map(([, name, type, help]) => ({ name, type, help }));
+  const documented = [...text.matchAll(/^\| `([a-z_]+)` \| (\w+) \| (.+) \|$/gm)].map(([, name, type, help]) => ({
+    name,
+    type,
+    help,
+  }));
   expect(documented).toEqual(metricRows.map(({ name, type, help }) => ({ name, type, help })));
 });
 
@@ -31,13 +35,19 @@ test("the page shows every metric of the list, the guide's eleven among them, an
   const types = new Map([...response.body.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name, type]) => [name, type]));
   for (const { name, type } of metricRows) expect(types.get(name), name).toBe(type);
   for (const name of GUIDE_NAMES) expect(types.has(name), name).toBe(true);
-  for (const name of ["process_cpu_seconds_total", "nodejs_eventloop_lag_p99_seconds"]) expect(types.has(name), name).toBe(true);
+  for (const name of ["process_cpu_seconds_total", "nodejs_eventloop_lag_p99_seconds"])
+    expect(types.has(name), name).toBe(true);
 });
 
 test("numbers are those of the moment, refusals are told apart by reason", async () => {
   const { app, database } = testApp();
   await app.inject({ method: "POST", url: "/api/v1/write", headers: { "content-type": "text/plain" }, payload: "x" });
-  await app.inject({ method: "POST", url: "/api/v1/write", headers: { "content-type": "application/json" }, payload: "{}" });
+  await app.inject({
+    method: "POST",
+    url: "/api/v1/write",
+    headers: { "content-type": "application/json" },
+    payload: "{}",
+  });
   database.statistics = {
     ...emptyStats,
     samplesIngestedTotal: 12,

@@ -21,7 +21,19 @@ test("times are seconds with fraction or RFC 3339, rounded to ms as Prometheus d
 });
 
 test("what is no time is refused", () => {
-  for (const text of ["", "foo", "30s", "2015-07-01", "2015-02-30T00:00:00Z", "2015-07-01T24:00:00Z", "2015-07-01 20:10:51Z", "1_0", "0x10", "NaN", "Inf"])
+  for (const text of [
+    "",
+    "foo",
+    "30s",
+    "2015-07-01",
+    "2015-02-30T00:00:00Z",
+    "2015-07-01T24:00:00Z",
+    "2015-07-01 20:10:51Z",
+    "1_0",
+    "0x10",
+    "NaN",
+    "Inf",
+  ])
     expect(() => parseTime(text), text).toThrow(`cannot parse ${JSON.stringify(text)} to a valid timestamp`);
 });
 
@@ -68,14 +80,23 @@ test("the form comes before the query string, and repeated names keep all their 
 test("a bad value is refused with the parameter's name, in Prometheus' words", () => {
   const cases: [(params: RequestParameters) => unknown, string, string][] = [
     [(p) => p.time("start"), "", 'invalid parameter "start": cannot parse "" to a valid timestamp'],
-    [(p) => p.timeOr("time", 0), "time=x", `invalid parameter "time": invalid time value for 'time': cannot parse "x" to a valid timestamp`],
+    [
+      (p) => p.timeOr("time", 0),
+      "time=x",
+      `invalid parameter "time": invalid time value for 'time': cannot parse "x" to a valid timestamp`,
+    ],
     [(p) => p.duration("step"), "step=x", 'invalid parameter "step": cannot parse "x" to a valid duration'],
     [(p) => p.limit(), "limit=-1", 'invalid parameter "limit": limit must be non-negative'],
     [(p) => p.limit(), "limit=x", 'invalid parameter "limit": strconv.Atoi: parsing "x": invalid syntax'],
     [(p) => p.timeout(1000), "timeout=-90", 'invalid parameter "timeout": timeout must be positive, got -1m30s'],
     [(p) => p.timeout(1000), "timeout=0", 'invalid parameter "timeout": timeout must be positive, got 0s'],
-    [(p) => p.lookbackDelta(), "lookback_delta=x", 'error parsing lookback delta duration: cannot parse "x" to a valid duration'],
+    [
+      (p) => p.lookbackDelta(),
+      "lookback_delta=x",
+      'error parsing lookback delta duration: cannot parse "x" to a valid duration',
+    ],
   ];
-  for (const [read, query, message] of cases) expect(() => read(new RequestParameters(`/x?${query}`, undefined))).toThrow(message);
+  for (const [read, query, message] of cases)
+    expect(() => read(new RequestParameters(`/x?${query}`, undefined))).toThrow(message);
   expect(new RequestParameters("/x?timeout=5m", undefined).timeout(1000)).toBe(1000);
 });

@@ -3,12 +3,18 @@ import { expect, onTestFinished, test } from "vitest";
 import type { DatabaseState } from "../../../src/tsdb/db.ts";
 import { buildProbeApp } from "../../../src/tsdb/http/probe.ts";
 import { metricsRoute, routes, writeRoute } from "../../../src/tsdb/http/routes/index.ts";
-import { fakeDeps, testApp } from "./fakes.ts";
+import { bodyOf, fakeDeps, testApp } from "./fakes.ts";
 
 test("the reference lists every route, and nothing else", () => {
   const text = readFileSync(new URL("../../../docs/reference/http-api.md", import.meta.url), "utf8");
-  const documented = [...text.matchAll(/^\| ([A-Z, ]+) \| `([^`]+)` \| (.+?) \|$/gm)].map(([, methods, path, summary]) => ({ methods, path, summary }));
-  const existing = [writeRoute, ...routes, metricsRoute].map(({ methods, path, summary }) => ({ methods: methods.join(", "), path, summary }));
+  const documented = [...text.matchAll(/^\| ([A-Z, ]+) \| `([^`]+)` \| (.+?) \|$/gm)].map(
+    ([, methods, path, summary]) => ({ methods, path, summary }),
+  );
+  const existing = [writeRoute, ...routes, metricsRoute].map(({ methods, path, summary }) => ({
+    methods: methods.join(", "),
+    path,
+    summary,
+  }));
   expect(documented).toEqual(existing);
 });
 
@@ -50,7 +56,12 @@ test("every route answers with nosniff and without naming its server", async () 
 
 test("a body that is no form is refused with 415, an escape that is none with 400", async () => {
   const { app } = testApp();
-  const json = await app.inject({ method: "POST", url: "/api/v1/query", headers: { "content-type": "application/json" }, payload: "{}" });
+  const json = await app.inject({
+    method: "POST",
+    url: "/api/v1/query",
+    headers: { "content-type": "application/json" },
+    payload: "{}",
+  });
   expect(json.statusCode).toBe(415);
   expect(json.json()).toEqual({
     status: "error",
@@ -72,9 +83,17 @@ test("a body that is no form is refused with 415, an escape that is none with 40
 test("the process is healthy in every state, and ready only when it takes writes", async () => {
   const cases: { state: DatabaseState; status: number; text: string; stopping?: string }[] = [
     { state: "starting", status: 503, text: "The database is starting.\n" },
-    { state: "replaying", status: 503, text: "The database is replaying its write-ahead log: segment 1 of 4, 25% of the bytes.\n" },
+    {
+      state: "replaying",
+      status: 503,
+      text: "The database is replaying its write-ahead log: segment 1 of 4, 25% of the bytes.\n",
+    },
     { state: "writable", status: 200, text: "TSDB is ready.\n" },
-    { state: "readonly-fault", status: 503, text: "The database takes no writes: its disk failed; the log has the error.\n" },
+    {
+      state: "readonly-fault",
+      status: 503,
+      text: "The database takes no writes: its disk failed; the log has the error.\n",
+    },
     { state: "stopping", status: 503, text: "The database is stopping.\n", stopping: "true" },
     { state: "stopped", status: 503, text: "The database has stopped.\n", stopping: "true" },
   ];
@@ -116,8 +135,10 @@ test("the probe listener serves probes and state, and nothing else", async () =>
 
 test("status routes have Prometheus' shapes", async () => {
   const { app, database } = testApp();
-  database.damage = [{ file: "/secret/dir/wal/00000001", offsetBytes: 5, firstSequence: 7, lastSequence: 9, message: "checksum" }];
-  const data = async (path: string) => (await app.inject(`/api/v1/${path}`)).json().data;
+  database.damage = [
+    { file: "/secret/dir/wal/00000001", offsetBytes: 5, firstSequence: 7, lastSequence: 9, message: "checksum" },
+  ];
+  const data = async (path: string) => bodyOf(await app.inject(`/api/v1/${path}`))["data"];
   const build = await data("status/buildinfo");
   expect(build).toEqual({
     version: "3.16.0+tsdb.0.1.0",

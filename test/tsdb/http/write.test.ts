@@ -1,10 +1,10 @@
 import { connect } from "node:net";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { TsdbError } from "../../../src/base/errors.ts";
 import type { WriteResult } from "../../../src/tsdb/storage.ts";
-import { listen, testApp } from "./fakes.ts";
+import { bodyOf, listen, testApp } from "./fakes.ts";
 
 const REMOTE_WRITE = { "content-type": "application/x-protobuf", "content-encoding": "snappy" };
 const write = { method: "POST", url: "/api/v1/write" } as const;
@@ -12,7 +12,10 @@ const write = { method: "POST", url: "/api/v1/write" } as const;
 test("a write says by its content type what it is, and anything else is refused with what would be taken", async () => {
   const cases = [
     { headers: REMOTE_WRITE, format: "remote-write" },
-    { headers: { ...REMOTE_WRITE, "content-type": "application/x-protobuf;proto=prometheus.WriteRequest" }, format: "remote-write" },
+    {
+      headers: { ...REMOTE_WRITE, "content-type": "application/x-protobuf;proto=prometheus.WriteRequest" },
+      format: "remote-write",
+    },
     { headers: { "content-type": "application/json" }, format: "json" },
     { headers: { "content-type": "application/json; charset=utf-8" }, format: "json" },
     { headers: { ...REMOTE_WRITE, "content-type": "application/x-protobuf;proto=io.prometheus.write.v2.Request" } },
@@ -29,7 +32,7 @@ test("a write says by its content type what it is, and anything else is refused 
     if (format === undefined) {
       expect(response.statusCode).toBe(415);
       expect(response.json()).toMatchObject({ status: "error", errorType: "bad_data" });
-      expect(response.json().error).toContain("remote write 1.0");
+      expect(bodyOf(response)["error"]).toContain("remote write 1.0");
       expect(database.writes).toEqual([]);
     } else {
       expect(response.statusCode).toBe(204);
@@ -67,7 +70,7 @@ test("a write is answered once the database has it, and the answer tells what wa
     const response = await app.inject({ ...write, headers: REMOTE_WRITE, payload: "x" });
     expect(response.statusCode).toBe(status);
     expect(response.headers["retry-after"]).toBe(retryAfter);
-    expect(response.json().error).toBe(error);
+    expect(bodyOf(response)["error"]).toBe(error);
   }
 });
 
@@ -76,7 +79,11 @@ test("what the database throws becomes the status of its code, and a bug becomes
     { thrown: new TsdbError("BAD_REQUEST", "snappy: corrupt input"), status: 400, text: "snappy: corrupt input" },
     { thrown: new TsdbError("OVERLOADED", "too many waiting"), status: 503, text: "too many waiting" },
     { thrown: new TsdbError("READ_ONLY", "fsync failed"), status: 503, text: "fsync failed" },
-    { thrown: new TsdbError("IO", "EIO: /secret/path"), status: 500, text: "The server failed to answer; its log says why" },
+    {
+      thrown: new TsdbError("IO", "EIO: /secret/path"),
+      status: 500,
+      text: "The server failed to answer; its log says why",
+    },
     { thrown: new TypeError("x is undefined"), status: 500, text: "The server failed to answer; its log says why" },
   ];
   for (const { thrown, status, text } of cases) {
@@ -84,7 +91,7 @@ test("what the database throws becomes the status of its code, and a bug becomes
     database.answer = () => Promise.reject(thrown);
     const response = await app.inject({ ...write, headers: REMOTE_WRITE, payload: "x" });
     expect(response.statusCode).toBe(status);
-    expect(response.json().error).toBe(text);
+    expect(bodyOf(response)["error"]).toBe(text);
     expect(response.headers["retry-after"] === undefined).toBe(status !== 503);
   }
 });
@@ -101,14 +108,20 @@ test("before it is writable the server refuses writes with 503, the progress and
     error: "The database is replaying its write-ahead log: segment 1 of 4, 25% of the bytes",
   });
   database.state = "readonly-fault";
-  expect((await app.inject({ ...write, headers: REMOTE_WRITE, payload: "x" })).json().error).toContain("takes no writes");
+  expect(bodyOf(await app.inject({ ...write, headers: REMOTE_WRITE, payload: "x" }))["error"]).toContain(
+    "takes no writes",
+  );
   expect(database.writes).toEqual([]);
 });
 
 test("a body over the limit is refused by the limit's name, with its length given or not", async () => {
   const { app, database } = testApp({ bodyBytesMax: 1000 });
   const port = await listen(app);
-  const fits = await fetch(`http://127.0.0.1:${port}/api/v1/write`, { method: "POST", headers: REMOTE_WRITE, body: Buffer.alloc(1000) });
+  const fits = await fetch(`http://127.0.0.1:${port}/api/v1/write`, {
+    method: "POST",
+    headers: REMOTE_WRITE,
+    body: Buffer.alloc(1000),
+  });
   expect(fits.status).toBe(204);
   const chunked = new ReadableStream({
     start(controller) {
@@ -117,7 +130,12 @@ test("a body over the limit is refused by the limit's name, with its length give
     },
   });
   for (const body of [Buffer.alloc(1001), chunked]) {
-    const response = await fetch(`http://127.0.0.1:${port}/api/v1/write`, { method: "POST", headers: REMOTE_WRITE, body, duplex: "half" } as RequestInit);
+    const response = await fetch(`http://127.0.0.1:${port}/api/v1/write`, {
+      method: "POST",
+      headers: REMOTE_WRITE,
+      body,
+      duplex: "half",
+    });
     expect(response.status).toBe(413);
     expect(await response.json()).toMatchObject({ error: "The body is larger than limits.max_body_size, 1000 bytes" });
   }
@@ -135,7 +153,12 @@ test("bodies in several pieces and without a length arrive whole", async () => {
     },
   });
   for (const body of [whole, chunked]) {
-    const response = await fetch(`http://127.0.0.1:${port}/api/v1/write`, { method: "POST", headers: REMOTE_WRITE, body, duplex: "half" } as RequestInit);
+    const response = await fetch(`http://127.0.0.1:${port}/api/v1/write`, {
+      method: "POST",
+      headers: REMOTE_WRITE,
+      body,
+      duplex: "half",
+    });
     expect(response.status).toBe(204);
     expect(Buffer.compare(Buffer.from(database.writes.pop()!.body), whole)).toBe(0);
   }
@@ -175,5 +198,5 @@ test("a client that goes away in the middle of its body gives its room back", as
   while ((await inFlight()) !== 9000) await sleep(5);
   socket.destroy();
   await once(socket, "close");
-  while ((await inFlight()) !== 0) await sleep(5);
+  await vi.waitFor(async () => expect(await inFlight()).toBe(0));
 });

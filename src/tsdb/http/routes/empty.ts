@@ -16,9 +16,39 @@ function exemplars({ params }: RouteContext): string {
 }
 
 export const emptyRoutes: readonly Route[] = [
-  { methods: ["GET"], path: "/api/v1/metadata", summary: "Metric metadata: none is kept", when: "always", handle: () => success({}) },
-  { methods: ["GET"], path: "/api/v1/rules", summary: "Rules: there are none", when: "always", handle: () => success({ groups: [] }) },
-  { methods: ["GET"], path: "/api/v1/alerts", summary: "Alerts: there are none", when: "always", handle: () => success({ alerts: [] }) },
-  { methods: ["GET"], path: "/api/v1/targets", summary: "Scrape targets: there are none", when: "always", handle: () => success(NO_TARGETS) },
-  { methods: ["GET", "POST"], path: "/api/v1/query_exemplars", summary: "Exemplars: none are kept", when: "always", handle: exemplars },
+  {
+    methods: ["GET"],
+    path: "/api/v1/metadata",
+    summary: "Metric metadata: none is kept",
+    when: "always",
+    handle: () => success({}),
+  },
+  {
+    methods: ["GET"],
+    path: "/api/v1/rules",
+    summary: "Rules: there are none",
+    when: "always",
+    handle: () => success({ groups: [] }),
+  },
+  {
+    methods: ["GET"],
+    path: "/api/v1/alerts",
+    summary: "Alerts: there are none",
+    when: "always",
+    handle: () => success({ alerts: [] }),
+  },
+  {
+    methods: ["GET"],
+    path: "/api/v1/targets",
+    summary: "Scrape targets: there are none",
+    when: "always",
+    handle: () => success(NO_TARGETS),
+  },
+  {
+    methods: ["GET", "POST"],
+    path: "/api/v1/query_exemplars",
+    summary: "Exemplars: none are kept",
+    when: "always",
+    handle: exemplars,
+  },
 ];

@@ -29,7 +29,25 @@ function state({ deps }: Context): string {
 }
 
 export const probeRoutes: readonly Route<ProbeParts>[] = [
-  { methods: ["GET", "HEAD"], path: "/-/healthy", summary: "200 while the process serves", when: "always", handle: healthy },
-  { methods: ["GET", "HEAD"], path: "/-/ready", summary: "200 while writes are taken; 503 with the reason otherwise", when: "always", handle: ready },
-  { methods: ["GET", "HEAD"], path: "/-/state", summary: "State, replay progress, versions and config hash", when: "always", handle: state },
+  {
+    methods: ["GET", "HEAD"],
+    path: "/-/healthy",
+    summary: "200 while the process serves",
+    when: "always",
+    handle: healthy,
+  },
+  {
+    methods: ["GET", "HEAD"],
+    path: "/-/ready",
+    summary: "200 while writes are taken; 503 with the reason otherwise",
+    when: "always",
+    handle: ready,
+  },
+  {
+    methods: ["GET", "HEAD"],
+    path: "/-/state",
+    summary: "State, replay progress, versions and config hash",
+    when: "always",
+    handle: state,
+  },
 ];

@@ -27,7 +27,10 @@ async function range(context: RouteContext) {
   if (endMs < startMs) throw invalidParameter("end", "end timestamp must not be before start time");
   const stepMs = Math.trunc(params.duration("step"));
   if (stepMs <= 0)
-    throw invalidParameter("step", "zero or negative query resolution step widths are not accepted. Try a positive integer");
+    throw invalidParameter(
+      "step",
+      "zero or negative query resolution step widths are not accepted. Try a positive integer",
+    );
   const { pointsMax } = deps.options.query;
   if (Math.floor((endMs - startMs) / stepMs) > pointsMax)
     throw badRequest(
@@ -47,8 +50,7 @@ function evaluation(context: RouteContext, limit: number): Evaluation {
 function queryText({ deps, params }: RouteContext): string {
   const query = params.value("query");
   const { textBytesMax } = deps.options.query;
-  if (Buffer.byteLength(query) > textBytesMax)
-    throw badRequest(`The query is longer than ${textBytesMax} bytes`);
+  if (Buffer.byteLength(query) > textBytesMax) throw badRequest(`The query is longer than ${textBytesMax} bytes`);
   return query;
 }
 
@@ -102,10 +104,40 @@ async function run({ deps, counters, reply }: RouteContext, job: QueryJob, timeo
 }
 
 export const queryRoutes: readonly Route[] = [
-  { methods: ["GET", "POST"], path: "/api/v1/query", summary: "Evaluates a query at one time", when: "read", handle: instant },
-  { methods: ["GET", "POST"], path: "/api/v1/query_range", summary: "Evaluates a query over a range of time", when: "read", handle: range },
-  { methods: ["GET", "POST"], path: "/api/v1/format_query", summary: "Prints a query in the standard layout", when: "read", handle: format },
-  { methods: ["GET", "POST"], path: "/api/v1/series", summary: "Series that match selectors", when: "read", handle: series },
+  {
+    methods: ["GET", "POST"],
+    path: "/api/v1/query",
+    summary: "Evaluates a query at one time",
+    when: "read",
+    handle: instant,
+  },
+  {
+    methods: ["GET", "POST"],
+    path: "/api/v1/query_range",
+    summary: "Evaluates a query over a range of time",
+    when: "read",
+    handle: range,
+  },
+  {
+    methods: ["GET", "POST"],
+    path: "/api/v1/format_query",
+    summary: "Prints a query in the standard layout",
+    when: "read",
+    handle: format,
+  },
+  {
+    methods: ["GET", "POST"],
+    path: "/api/v1/series",
+    summary: "Series that match selectors",
+    when: "read",
+    handle: series,
+  },
   { methods: ["GET", "POST"], path: "/api/v1/labels", summary: "Label names", when: "read", handle: labels },
-  { methods: ["GET"], path: "/api/v1/label/:name/values", summary: "Values of one label", when: "read", handle: labelValues },
+  {
+    methods: ["GET"],
+    path: "/api/v1/label/:name/values",
+    summary: "Values of one label",
+    when: "read",
+    handle: labelValues,
+  },
 ];

@@ -27,7 +27,7 @@ function buildInfo({ deps: { build } }: RouteContext): string {
 
 const flags = ({ deps }: RouteContext): string => success(deps.config.flags());
 
-const config = ({ deps }: RouteContext): string => success({ yaml: deps.config.yaml() });
+const configInForce = ({ deps }: RouteContext): string => success({ yaml: deps.config.yaml() });
 
 function runtimeInfo({ deps: { clock, config, database, runtime } }: RouteContext): string {
   const loaded = config.loaded();
@@ -81,14 +81,50 @@ const damageOf = ({ damage }: DatabaseApi) => damage.map((report) => ({ ...repor
 
 function walReplay({ deps: { database } }: RouteContext): string {
   const { replay } = database;
-  return success({ min: 0, max: replay.segmentsTotal, current: replay.segmentsDone, ...replay, damage: damageOf(database) });
+  return success({
+    min: 0,
+    max: replay.segmentsTotal,
+    current: replay.segmentsDone,
+    ...replay,
+    damage: damageOf(database),
+  });
 }
 
 export const statusRoutes: readonly Route[] = [
-  { methods: ["GET"], path: "/api/v1/status/buildinfo", summary: "Version of the API and of this server", when: "always", handle: buildInfo },
+  {
+    methods: ["GET"],
+    path: "/api/v1/status/buildinfo",
+    summary: "Version of the API and of this server",
+    when: "always",
+    handle: buildInfo,
+  },
   { methods: ["GET"], path: "/api/v1/status/flags", summary: "Flags in force", when: "always", handle: flags },
-  { methods: ["GET"], path: "/api/v1/status/config", summary: "Configuration in force, as YAML", when: "always", handle: config },
-  { methods: ["GET"], path: "/api/v1/status/runtimeinfo", summary: "Process and storage settings", when: "always", handle: runtimeInfo },
-  { methods: ["GET"], path: "/api/v1/status/tsdb", summary: "Head statistics and cardinality", when: "read", handle: tsdb },
-  { methods: ["GET"], path: "/api/v1/status/walreplay", summary: "Progress of WAL replay, and damage found", when: "always", handle: walReplay },
+  {
+    methods: ["GET"],
+    path: "/api/v1/status/config",
+    summary: "Configuration in force, as YAML",
+    when: "always",
+    handle: configInForce,
+  },
+  {
+    methods: ["GET"],
+    path: "/api/v1/status/runtimeinfo",
+    summary: "Process and storage settings",
+    when: "always",
+    handle: runtimeInfo,
+  },
+  {
+    methods: ["GET"],
+    path: "/api/v1/status/tsdb",
+    summary: "Head statistics and cardinality",
+    when: "read",
+    handle: tsdb,
+  },
+  {
+    methods: ["GET"],
+    path: "/api/v1/status/walreplay",
+    summary: "Progress of WAL replay, and damage found",
+    when: "always",
+    handle: walReplay,
+  },
 ];
