@@ -39,7 +39,11 @@ const layers: readonly Layer[] = [
   { files: storage, imports: [base, model], types: [/^src\/tsdb\/promql\/label-table\.ts$/] },
   { files: promql, imports: [base, model, kernel, storage], packages: ["re2js"] },
   { files: wal, imports: [base, model, kernel] },
-  { files: head, imports: [base, model, kernel, wal, storage, /^src\/tsdb\/promql\/(label-table|regex)\.ts$/] },
+  {
+    files: head,
+    imports: [base, model, kernel, wal, storage, /^src\/tsdb\/promql\/label-table\.ts$/],
+    packages: ["re2js", "zod"],
+  },
   { files: db, imports: [base, model, kernel, wal, head, storage] },
   { files: query, imports: [base, model, kernel, head, storage, promql], types: [db] },
   {
@@ -101,7 +105,7 @@ const doors = [
   {
     what: "the clock",
     use: /(?:\bDate\.now\(|\bperformance\.now\(|new Date\(\)|(?<!\.)set(?:Timeout|Interval)\()/,
-    allowed: /^src\/(base\/(clock|lock|logger-pino)\.ts|tsdb\/(cli\/|main\.ts|server\.ts))/,
+    allowed: /^src\/(base\/(clock|lock|logger-pino)\.ts|tsdb\/(cli\/|main\.ts|server\.ts|http\/limited-fastify\.ts))/,
     instead: "take a Clock (src/base/clock.ts)",
   },
   {

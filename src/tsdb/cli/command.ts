@@ -1,29 +1,32 @@
 /** How every command of `tsdb` is made: errors in one voice, exit codes of ours. */
-import { Command, CommanderError } from "commander";
+import { Command, type CommanderError } from "commander";
+import { didYouMean } from "../../base/did-you-mean.ts";
 import { exitCodes, type ExitCode } from "./exit.ts";
 
 /** @param path the words that call it, such as "config print"; "tsdb" for the program itself */
 export function newCommand(path: string, summary: string): Command {
   const call = path === "tsdb" ? path : `tsdb ${path}`;
-  return new Command(path.split(" ").at(-1))
+  const command = new Command(path.split(" ").at(-1));
+  return command
     .summary(summary)
     .description(`${summary}.`)
     .helpOption("-h, --help", "show this help")
+    .helpCommand(false)
     .exitOverride()
     .allowExcessArguments(false)
-    .configureOutput({ outputError: (text, write) => write(errorText(text)) })
-    .helpCommand(false)
-    .showHelpAfterError(`      \`${call} --help\` lists what is allowed.`);
+    .showSuggestionAfterError(false)
+    .showHelpAfterError(`      \`${call} --help\` lists what is allowed.`)
+    .configureOutput({ outputError: (text, write) => write(errorText(text, command)) });
 }
 
-/** Commander's complaint in our form: one line that says what is wrong, with its guess. */
-function errorText(text: string): string {
-  return text
-    .replace(/^error: /, "tsdb: ")
-    .replace(/unknown option '(--[^=']+)=[^']*'/, "unknown option '$1'")
-    .replace(/\n\(Did you mean (.+)\?\)/, "; did you mean $1?");
+/** Commander's complaint in our form, with a guess of ours: its own takes the value after `=` for a part of the name. */
+function errorText(text: string, command: Command): string {
+  const [, what, given, rest] = /^error: unknown (option|command) '([^'=]+)[^']*'([^]*)$/.exec(text) ?? [];
+  if (what === undefined || given === undefined) return text.replace(/^error: /, "tsdb: ");
+  const known = what === "option" ? command.options.map(({ long }) => long ?? "") : command.commands.map((each) => each.name());
+  const guess = didYouMean(given, known);
+  return `tsdb: unknown ${what} '${given}'${guess === undefined ? "" : `; did you mean ${guess}?`}${rest ?? ""}`;
 }
 
-/** Help and --version end well; everything else that commander ends a command for is wrong usage. */
-export const exitCodeOf = (error: CommanderError): ExitCode =>
-  error.code === "commander.helpDisplayed" || error.code === "commander.version" ? exitCodes.ok : exitCodes.usage;
+/** Asking for help or the version ends well; everything else that commander ends a command for is wrong usage. */
+export const exitCodeOf = ({ exitCode }: CommanderError): ExitCode => (exitCode === 0 ? exitCodes.ok : exitCodes.usage);

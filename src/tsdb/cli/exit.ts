@@ -36,15 +36,12 @@ export class CommandError extends Error {
 /** What the user reads about something that was thrown, one line each; a stack only for bugs, and only when asked for. */
 export function tell(thrown: unknown, debug: boolean): { readonly lines: readonly string[]; readonly exitCode: ExitCode } {
   if (thrown instanceof CommandError || thrown instanceof TsdbError) {
-    const exitCode =
-      thrown instanceof CommandError
-        ? thrown.exitCode
-        : thrown.code === "BAD_CONFIG"
-          ? exitCodes.usage
-          : exitCodes.failed;
-    const lines = thrown.message.split("\n").map((line) => `tsdb: ${line}`);
-    if (thrown.remedy !== undefined) lines.push(`      ${thrown.remedy}.`);
-    return { lines, exitCode };
+    // Each line of a bad configuration is a problem of its own; other messages go on in the next line.
+    const isList = thrown instanceof TsdbError && thrown.code === "BAD_CONFIG";
+    const lines = thrown.message.split("\n").map((line, i) => `${i === 0 || isList ? "tsdb:" : "     "} ${line}`);
+    if (thrown.remedy !== undefined) lines.push(`      ${thrown.remedy}${/[.?]$/.test(thrown.remedy) ? "" : "."}`);
+    if (thrown instanceof CommandError) return { lines, exitCode: thrown.exitCode };
+    return { lines, exitCode: isList ? exitCodes.usage : exitCodes.failed };
   }
   const text = thrown instanceof Error ? thrown.message : String(thrown);
   const stack = debug && thrown instanceof Error && thrown.stack ? [thrown.stack] : [];

@@ -43,7 +43,8 @@ export function plot(series: readonly PlotSeries[], options: PlotOptions): strin
   const spanMs = Math.max(1, options.endMs - options.startMs);
   const x = (timeMs: number): number => Math.round(((timeMs - options.startMs) / spanMs) * (canvas.width - 1));
   const y = (value: number): number =>
-    Math.round(((range.max - value) / (range.max - range.min)) * (canvas.height - 1));
+    // Halved, because the distance of two finite values may not be finite.
+    Math.round(((range.max / 2 - value / 2) / (range.max / 2 - range.min / 2)) * (canvas.height - 1));
   drawn.forEach(({ timesMs, values }, seriesIndex) => {
     let last: number | undefined;
     values.forEach((value, i) => {
@@ -129,7 +130,8 @@ function tickTexts({ min, max }: { readonly min: number; readonly max: number },
   const texts = Array.from({ length: rows }, () => "");
   for (let i = 0; i < tickCount; i++) {
     const row = Math.round((i * (rows - 1)) / (tickCount - 1));
-    texts[row] = short(max - ((max - min) * row) / (rows - 1));
+    const share = row / (rows - 1);
+    texts[row] = short(max * (1 - share) + min * share);
   }
   return texts;
 }

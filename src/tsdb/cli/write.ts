@@ -31,7 +31,7 @@ Examples:
 async function writeOne(url: string, text: string, timestamp: string | undefined): Promise<number> {
   if (timestamp !== undefined && !isTimestamp(timestamp))
     throw new CommandError(exitCodes.usage, `the timestamp is ${JSON.stringify(timestamp)}: expected whole milliseconds since 1970`);
-  const sample = parse(text, (column, message) => `${text}\n      ${" ".repeat(column - 1)}^ ${message}`);
+  const sample = parse(text, (column, message) => `${text}\n${" ".repeat(column - 1)}^ ${message}`);
   if (timestamp !== undefined && sample.timestampMs !== undefined)
     throw new CommandError(exitCodes.usage, "the timestamp is given twice: in the sample and after it");
   await post(url, request([sample], timestamp === undefined ? Date.now() : Number(timestamp)));

@@ -72,7 +72,7 @@ export function parseConfigFile(text: string, file: string): FileContents {
     if (code !== "DUPLICATE_KEY" && code !== "TAG_RESOLVE_FAILED") break;
   }
   if (problems.length > 0) return { values: [], problems };
-  if (lines.lineStarts.length > 0 && countAliases(document) > ALIASES_MAX)
+  if (countAliases(document) > ALIASES_MAX)
     return { values: [], problems: [`${file}:1:1: more than ${ALIASES_MAX} aliases`] };
 
   const resolve = (node: unknown): unknown => {
@@ -86,11 +86,13 @@ export function parseConfigFile(text: string, file: string): FileContents {
   const values: FileValue[] = [];
 
   const root = resolve(document.contents);
-  if (root !== null && !isMap(root)) {
+  const isEmpty = root === null || (isScalar(root) && root.value === null);
+  if (isEmpty) return { values, problems };
+  if (!isMap(root)) {
     complain(offsetOf(root), `expected sections: ${sections.join(", ")}`);
     return { values, problems };
   }
-  for (const { key: sectionNode, value: sectionValue } of root?.items ?? []) {
+  for (const { key: sectionNode, value: sectionValue } of root.items) {
     const section = String(isScalar(sectionNode) ? sectionNode.value : sectionNode);
     const known = allSettings.filter(({ key }) => sectionOf(key) === section);
     if (known.length === 0) {

@@ -5,7 +5,7 @@
  * Selection works on windows of refs, a bit each: `matched` starts with every ref of the window, each matcher's pairs are
  * collected in `union` and then kept or taken away. Which pairs a matcher means is the host's business (it has the
  * regular expressions); here are only ids.
- *   scratch: matched 1 MiB | union 1 MiB | list 2 MiB (ids in, refs out) | chunk records 1 MiB | chunk bytes 2 MiB | key 64 KiB
+ *   scratch: matched 1 MiB | union 1 MiB | list 1 MiB (ids in, refs out) | chunk records 2.75 MiB | chunk bytes 2 MiB | key 64 KiB
  */
 import {
   CELL_PAYLOAD,
@@ -48,9 +48,10 @@ import { coldOf, hasPage, hotOf } from "./series";
 export const WINDOW_REFS: u32 = 8 << 20;
 const BITMAP_BYTES: u32 = WINDOW_REFS >> 3;
 const LIST_AT: u32 = 2 * BITMAP_BYTES;
-const LIST_BYTES: u32 = 2 << 20;
+const LIST_BYTES: u32 = 1 << 20;
 const RECORDS_AT: u32 = LIST_AT + LIST_BYTES;
-const RECORDS_BYTES: u32 = 1 << 20;
+/** Holds the records of the longest chunk list there can be (65,535 entries), so one series always fits. */
+const RECORDS_BYTES: u32 = 11 << 18;
 const BYTES_AT: u32 = RECORDS_AT + RECORDS_BYTES;
 const BYTES_BYTES: u32 = 2 << 20;
 const KEY_AT: u32 = BYTES_AT + BYTES_BYTES + 4096;
@@ -238,8 +239,7 @@ function entryAt(cold: SeriesCold, word: u64, i: u32): usize {
 /**
  * Copies the chunks that overlap [mint, maxt] of refs[first...] (at the list address) to the scratch, and writes a
  * ChunkRecord for each, series by series, oldest first. Must run pinned.
- * @returns how many series were gathered whole (high 32 bits) and chunk records (low); no series when the first of them
- * alone does not fit, which `gatherRecordsMax` records bound
+ * @returns how many series, at least one, were gathered whole (high 32 bits) and chunk records (low)
  */
 export function gather(slot: u32, first: u32, count: u32, mint: f64, maxt: f64): u64 {
   const list = listAddress(slot);
@@ -261,7 +261,7 @@ export function gather(slot: u32, first: u32, count: u32, mint: f64, maxt: f64):
     let openAddress: usize = 0;
     const openBytes = openCells(open) * CELL_PAYLOAD;
     if (openCount(open) != 0) {
-      if (used + openBytes + 64 > BYTES_BYTES) break;
+      if (used + openBytes + 64 > BYTES_BYTES) break; // Never for the first: an open chunk has a few KiB.
       openAddress = bytes + used;
       copyCells(openFirstCell(open), openCells(open), openAddress);
       store<u8>(openAddress, u8(openCount(open) >> 8));
@@ -296,14 +296,20 @@ export function gather(slot: u32, first: u32, count: u32, mint: f64, maxt: f64):
           openAddress = 0;
         }
         const dataBytes = load<u16>(entry, ENTRY_DATA_BYTES);
-        if ((recordCount + 2) * u32(offsetof<ChunkRecord>()) > RECORDS_BYTES || used + dataBytes + 64 > BYTES_BYTES) {
+        if ((recordCount + 2) * u32(offsetof<ChunkRecord>()) > RECORDS_BYTES) {
           full = true;
           break;
         }
         const fileIndex = load<u16>(entry, ENTRY_FILE);
         const offset = load<u32>(entry, ENTRY_OFFSET);
         let address: usize = bytes + used;
-        if (copySealed(fileIndex, offset, dataBytes, address)) used += (dataBytes + 16 + 7) & ~7;
+        // What no longer fits can be gathered with the next series, or lies in a file by then.
+        const fits = used + dataBytes + 64 <= BYTES_BYTES;
+        if (!fits && done > 0) {
+          full = true;
+          break;
+        }
+        if (fits && copySealed(fileIndex, offset, dataBytes, address)) used += (dataBytes + 16 + 7) & ~7;
         else address = 0;
         addRecord(records, recordCount++, done + first, u32(address), dataBytes, fileIndex, offset, entryMint);
       }
