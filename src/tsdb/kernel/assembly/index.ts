@@ -4,6 +4,8 @@ export * from "./snappy";
 export * from "./siphash";
 export * from "./xor";
 export * from "./window";
+export * from "./window-rate";
+export * from "./window-over-time";
 export * from "./aggregate";
 
 export * from "./layout-exports";

@@ -1,0 +1,185 @@
+/**
+ * How much a series grew over a window: rate, increase, delta, irate, idelta, deriv, changes, resets.
+ * @see Prometheus promql/functions.go, extrapolatedRate, instantValue, linearRegression: the order of operations is the
+ * same, so results are equal to the last bit
+ */
+import { cell, storeAbsent, storeCell, windowEnd, windowFirst } from "./window";
+import { sumAfter, lostAfter } from "./kahan";
+
+/**
+ * Lists where a counter went down: indexes of samples below their predecessor, as u32.
+ * @returns how many
+ */
+export function findResets(values: usize, count: u32, resets: usize): u32 {
+  let found: u32 = 0;
+  let i: u32 = 1;
+  for (; i + 2 <= count; i += 2) {
+    const at = values + (usize(i) << 3);
+    const isLower = i64x2.bitmask(f64x2.lt(v128.load(at), v128.load(at - 8)));
+    if (isLower == 0) continue;
+    if ((isLower & 1) != 0) store<u32>(resets + (usize(found++) << 2), i);
+    if ((isLower & 2) != 0) store<u32>(resets + (usize(found++) << 2), i + 1);
+  }
+  if (i < count && cell(values, i) < cell(values, i - 1)) store<u32>(resets + (usize(found++) << 2), i);
+  return found;
+}
+
+/**
+ * The growth between the first and last sample of each window, carried on to the window's ends where samples come near
+ * enough to them.
+ * @param resets where the counter went down (findResets), `resetCount` of them; none for a gauge
+ * @param perSeconds what the growth is divided by for a rate, 0 otherwise
+ */
+export function extrapolate(
+  times: usize,
+  values: usize,
+  bounds: usize,
+  start: f64,
+  step: f64,
+  steps: u32,
+  range: f64,
+  isCounter: bool,
+  resets: usize,
+  resetCount: u32,
+  perSeconds: f64,
+  row: usize,
+): void {
+  // The first reset behind the window's first sample.
+  let reset: u32 = 0;
+  for (let k: u32 = 0; k < steps; k++) {
+    const first = windowFirst(bounds, k);
+    const end = windowEnd(bounds, k);
+    if (end - first < 2) {
+      storeAbsent(row, k);
+      continue;
+    }
+    const firstValue = cell(values, first);
+    let growth = cell(values, end - 1) - firstValue;
+    while (reset < resetCount && load<u32>(resets + (usize(reset) << 2)) <= first) reset++;
+    for (let i = reset; i < resetCount; i++) {
+      const index = load<u32>(resets + (usize(i) << 2));
+      if (index >= end) break;
+      growth += cell(values, index - 1);
+    }
+    const firstTime = cell(times, first);
+    const lastTime = cell(times, end - 1);
+    const windowEndTime = start + step * f64(k);
+    let toStart = (firstTime - (windowEndTime - range)) / 1000;
+    let toEnd = (windowEndTime - lastTime) / 1000;
+    const sampled = (lastTime - firstTime) / 1000;
+    const between = sampled / f64(end - first - 1);
+    const threshold = between * 1.1;
+    if (toStart >= threshold) toStart = between / 2;
+    if (isCounter && growth > 0 && firstValue >= 0) {
+      // A counter cannot have been below zero.
+      const toZero = sampled * (firstValue / growth);
+      if (toZero < toStart) toStart = toZero;
+    }
+    if (toEnd >= threshold) toEnd = between / 2;
+    let factor: f64 = 1;
+    if (sampled != 0) factor = (sampled + toStart + toEnd) / sampled;
+    if (perSeconds != 0) factor /= perSeconds;
+    storeCell(row, k, growth * factor);
+  }
+}
+
+/** The difference of a window's last two samples; for a counter (`isRate`) per second, from zero after a reset. */
+export function instantChange(
+  times: usize,
+  values: usize,
+  bounds: usize,
+  steps: u32,
+  isRate: bool,
+  row: usize,
+): void {
+  for (let k: u32 = 0; k < steps; k++) {
+    const end = windowEnd(bounds, k);
+    if (end - windowFirst(bounds, k) < 2) {
+      storeAbsent(row, k);
+      continue;
+    }
+    const interval = cell(times, end - 1) - cell(times, end - 2);
+    if (interval == 0) {
+      storeAbsent(row, k);
+      continue;
+    }
+    const last = cell(values, end - 1);
+    const before = cell(values, end - 2);
+    if (!isRate) storeCell(row, k, last - before);
+    else storeCell(row, k, (last < before ? last : last - before) / (interval / 1000));
+  }
+}
+
+/** How often the value changed inside each window. NaN after NaN is no change. */
+export function countChanges(values: usize, bounds: usize, steps: u32, counts: usize, count: u32, row: usize): void {
+  let changes: u32 = 0;
+  for (let i: u32 = 0; i < count; i++) {
+    if (i > 0) {
+      const before = cell(values, i - 1);
+      const value = cell(values, i);
+      if (value != before && (value == value || before == before)) changes++;
+    }
+    store<u32>(counts + (usize(i) << 2), changes);
+  }
+  differences(counts, bounds, steps, row);
+}
+
+/** How often the value went down inside each window. */
+export function countResets(values: usize, bounds: usize, steps: u32, counts: usize, count: u32, row: usize): void {
+  let resets: u32 = 0;
+  for (let i: u32 = 0; i < count; i++) {
+    if (i > 0 && cell(values, i) < cell(values, i - 1)) resets++;
+    store<u32>(counts + (usize(i) << 2), resets);
+  }
+  differences(counts, bounds, steps, row);
+}
+
+/** What running counts gained from a window's first sample to its last. */
+function differences(counts: usize, bounds: usize, steps: u32, row: usize): void {
+  for (let k: u32 = 0; k < steps; k++) {
+    const first = windowFirst(bounds, k);
+    const end = windowEnd(bounds, k);
+    if (first == end) storeAbsent(row, k);
+    else storeCell(row, k, f64(load<u32>(counts + (usize(end - 1) << 2)) - load<u32>(counts + (usize(first) << 2))));
+  }
+}
+
+/** The slope, per second, of the line that fits each window's samples best. */
+export function slope(times: usize, values: usize, bounds: usize, steps: u32, row: usize): void {
+  for (let k: u32 = 0; k < steps; k++) {
+    const first = windowFirst(bounds, k);
+    const end = windowEnd(bounds, k);
+    if (end - first < 2) storeAbsent(row, k);
+    else storeCell(row, k, slopeOf(times, values, first, end));
+  }
+}
+
+function slopeOf(times: usize, values: usize, first: u32, end: u32): f64 {
+  const firstTime = cell(times, first);
+  const firstValue = cell(values, first);
+  let isConstant = true;
+  let sumX: f64 = 0, lostX: f64 = 0;
+  let sumY: f64 = 0, lostY: f64 = 0;
+  let sumXY: f64 = 0, lostXY: f64 = 0;
+  let sumXX: f64 = 0, lostXX: f64 = 0;
+  for (let i = first; i < end; i++) {
+    const x = (cell(times, i) - firstTime) / 1000;
+    const y = cell(values, i);
+    if (i > first && y != firstValue) isConstant = false;
+    lostX = lostAfter(x, sumX, lostX);
+    sumX = sumAfter(x, sumX);
+    lostY = lostAfter(y, sumY, lostY);
+    sumY = sumAfter(y, sumY);
+    lostXY = lostAfter(x * y, sumXY, lostXY);
+    sumXY = sumAfter(x * y, sumXY);
+    lostXX = lostAfter(x * x, sumXX, lostXX);
+    sumXX = sumAfter(x * x, sumXX);
+  }
+  if (isConstant) return abs(firstValue) == Infinity ? NaN : 0;
+  sumX += lostX;
+  sumY += lostY;
+  sumXY += lostXY;
+  sumXX += lostXX;
+  const n = f64(end - first);
+  return (sumXY - (sumX * sumY) / n) / (sumXX - (sumX * sumX) / n);
+}

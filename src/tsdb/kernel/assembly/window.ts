@@ -1,0 +1,159 @@
+/**
+ * Where windows begin and end, and what needs no arithmetic: the newest sample, the first, the count. A series is two
+ * columns, times in ms as f64 (ascending) and values; a window function writes one cell for each step of a query.
+ *
+ *   step k looks at (end - range, end], end = start + k * step
+ *   bounds: per step the index of the window's first sample u32 | of the sample behind its last u32
+ *
+ * Windows only ever move forwards, so every function works with moving indices. Times that do not ascend (damaged data)
+ * give wrong cells, but never an index outside the columns. Values that are only passed on are copied as bits: NaNs keep
+ * their payload.
+ */
+
+/** The stale marker: in a column of samples it ends a series, in a row of results it means "no value at this step". */
+export const STALE_MARKER: u64 = 0x7ff0_0000_0000_0002;
+
+/** The index behind the last sample at or before `time`, not below `from`; the search begins at `guess`. */
+@inline
+function indexAfter(times: usize, count: u32, time: f64, from: u32, guess: u32): u32 {
+  let at = min<u32>(guess, count);
+  while (at < count && load<f64>(times + (usize(at) << 3)) <= time) at++;
+  while (at > from && load<f64>(times + (usize(at - 1) << 3)) > time) at--;
+  return at;
+}
+
+/** Writes the bounds of every step's window. Samples at regular intervals are not looked at one by one. */
+export function windowBounds(
+  times: usize,
+  count: u32,
+  start: f64,
+  step: f64,
+  steps: u32,
+  range: f64,
+  bounds: usize,
+): void {
+  let first: u32 = 0;
+  let end: u32 = 0;
+  // Windows tend to move on by as many samples as the last time.
+  let firstMove: u32 = 0;
+  let endMove: u32 = 0;
+  for (let k: u32 = 0; k < steps; k++) {
+    const time = start + step * f64(k);
+    const newEnd = indexAfter(times, count, time, end, end + endMove);
+    const newFirst = indexAfter(times, count, time - range, first, first + firstMove);
+    endMove = newEnd - end;
+    firstMove = newFirst - first;
+    end = newEnd;
+    first = newFirst;
+    store<u32>(bounds + (usize(k) << 3), min<u32>(first, end));
+    store<u32>(bounds + (usize(k) << 3), end, 4);
+  }
+}
+
+@inline
+export function windowFirst(bounds: usize, k: u32): u32 {
+  return load<u32>(bounds + (usize(k) << 3));
+}
+@inline
+export function windowEnd(bounds: usize, k: u32): u32 {
+  return load<u32>(bounds + (usize(k) << 3), 4);
+}
+/** An element of a column of f64. */
+@inline
+export function cell(column: usize, i: u32): f64 {
+  return load<f64>(column + (usize(i) << 3));
+}
+@inline
+export function storeCell(row: usize, k: u32, value: f64): void {
+  store<f64>(row + (usize(k) << 3), value);
+}
+@inline
+export function storeAbsent(row: usize, k: u32): void {
+  store<u64>(row + (usize(k) << 3), STALE_MARKER);
+}
+
+/**
+ * Takes stale markers out of a series, in place.
+ * @returns how many samples remain
+ */
+export function dropStale(times: usize, values: usize, count: u32): u32 {
+  const marker = i64x2.splat(STALE_MARKER);
+  let i: u32 = 0;
+  while (i + 2 <= count && !v128.any_true(i64x2.eq(v128.load(values + (usize(i) << 3)), marker))) i += 2;
+  let kept = i;
+  for (; i < count; i++) {
+    const value = load<u64>(values + (usize(i) << 3));
+    if (value == STALE_MARKER) continue;
+    store<u64>(times + (usize(kept) << 3), load<u64>(times + (usize(i) << 3)));
+    store<u64>(values + (usize(kept) << 3), value);
+    kept++;
+  }
+  return kept;
+}
+
+/**
+ * At each step the newest sample in (end - lookback, end]: its value, or its time in seconds. Absent when there is none or
+ * when it is a stale marker; the series must still have its stale markers.
+ */
+export function lookback(
+  times: usize,
+  values: usize,
+  count: u32,
+  start: f64,
+  step: f64,
+  steps: u32,
+  lookbackMs: f64,
+  yieldsTime: bool,
+  row: usize,
+): void {
+  let end: u32 = 0;
+  let move: u32 = 0;
+  for (let k: u32 = 0; k < steps; k++) {
+    const time = start + step * f64(k);
+    const newEnd = indexAfter(times, count, time, end, end + move);
+    move = newEnd - end;
+    end = newEnd;
+    if (end == 0) {
+      storeAbsent(row, k);
+      continue;
+    }
+    const sampleTime = cell(times, end - 1);
+    const value = load<u64>(values + (usize(end - 1) << 3));
+    if (sampleTime <= time - lookbackMs || value == STALE_MARKER) storeAbsent(row, k);
+    else if (yieldsTime) storeCell(row, k, sampleTime / 1000);
+    else store<u64>(row + (usize(k) << 3), value);
+  }
+}
+
+export function firstOverTime(values: usize, bounds: usize, steps: u32, row: usize): void {
+  for (let k: u32 = 0; k < steps; k++) {
+    const first = windowFirst(bounds, k);
+    if (first == windowEnd(bounds, k)) storeAbsent(row, k);
+    else store<u64>(row + (usize(k) << 3), load<u64>(values + (usize(first) << 3)));
+  }
+}
+
+export function lastOverTime(values: usize, bounds: usize, steps: u32, row: usize): void {
+  for (let k: u32 = 0; k < steps; k++) {
+    const end = windowEnd(bounds, k);
+    if (windowFirst(bounds, k) == end) storeAbsent(row, k);
+    else store<u64>(row + (usize(k) << 3), load<u64>(values + (usize(end - 1) << 3)));
+  }
+}
+
+/** How many samples a window has, if any. */
+export function countOverTime(bounds: usize, steps: u32, row: usize): void {
+  for (let k: u32 = 0; k < steps; k++) {
+    const count = windowEnd(bounds, k) - windowFirst(bounds, k);
+    if (count == 0) storeAbsent(row, k);
+    else storeCell(row, k, f64(count));
+  }
+}
+
+/** 1 where a window has a sample. */
+export function presentOverTime(bounds: usize, steps: u32, row: usize): void {
+  for (let k: u32 = 0; k < steps; k++) {
+    if (windowEnd(bounds, k) == windowFirst(bounds, k)) storeAbsent(row, k);
+    else storeCell(row, k, 1);
+  }
+}

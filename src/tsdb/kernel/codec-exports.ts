@@ -1,0 +1,83 @@
+/**
+ * What the kernel exports for work on single values: bytes, snappy, hashes, chunks, windows, sums. Every function works on
+ * addresses of the memory that its instance is attached to; `assembly/` says what each expects.
+ */
+export interface CodecExports {
+  // bytes.ts
+  /** Once per memory, before crc32c. */
+  initTables(): void;
+  crc32c(address: number, bytes: number, seed: number): number;
+  isValidUtf8(address: number, bytes: number): number;
+
+  // snappy.ts
+  snappyDecodedLength(source: number, sourceBytes: number): number;
+  /** @returns the decoded length; -1 malformed, -2 larger than targetBytesMax */
+  snappyDecode(source: number, sourceBytes: number, target: number, targetBytesMax: number): number;
+
+  // siphash.ts
+  siphash128(key0: bigint, key1: bigint, address: number, bytes: number, out: number): void;
+
+  // xor.ts
+  /** @returns the number of samples, or -1 when the chunk is malformed or has more than countMax */
+  xorDecode(chunk: number, chunkBytes: number, times: number, values: number, countMax: number): number;
+  /** @returns the length of the chunk at `out` */
+  xorEncode(times: number, values: number, count: number, out: number, state: number): number;
+
+  // window.ts
+  dropStale(times: number, values: number, count: number): number;
+  lookback(
+    times: number,
+    values: number,
+    count: number,
+    start: number,
+    step: number,
+    steps: number,
+    lookbackMs: number,
+    yieldsTime: number,
+    row: number,
+  ): void;
+  windowBounds(
+    times: number,
+    count: number,
+    start: number,
+    step: number,
+    steps: number,
+    range: number,
+    bounds: number,
+  ): void;
+  firstOverTime(values: number, bounds: number, steps: number, row: number): void;
+  lastOverTime(values: number, bounds: number, steps: number, row: number): void;
+  countOverTime(bounds: number, steps: number, row: number): void;
+  presentOverTime(bounds: number, steps: number, row: number): void;
+
+  // window-rate.ts
+  findResets(values: number, count: number, resets: number): number;
+  extrapolate(
+    times: number,
+    values: number,
+    bounds: number,
+    start: number,
+    step: number,
+    steps: number,
+    range: number,
+    isCounter: number,
+    resets: number,
+    resetCount: number,
+    perSeconds: number,
+    row: number,
+  ): void;
+  instantChange(times: number, values: number, bounds: number, steps: number, isRate: number, row: number): void;
+  countChanges(values: number, bounds: number, steps: number, counts: number, count: number, row: number): void;
+  countResets(values: number, bounds: number, steps: number, counts: number, count: number, row: number): void;
+  slope(times: number, values: number, bounds: number, steps: number, row: number): void;
+
+  // window-over-time.ts
+  sumOverTime(values: number, bounds: number, steps: number, row: number): void;
+  avgOverTime(values: number, bounds: number, steps: number, row: number): void;
+  varianceOverTime(values: number, bounds: number, steps: number, isDeviation: number, row: number): void;
+  extremeOverTime(values: number, bounds: number, steps: number, isMax: number, queue: number, row: number): void;
+  quantileOverTime(values: number, bounds: number, steps: number, quantiles: number, sorted: number, row: number): void;
+
+  // aggregate.ts
+  addRow(row: number, steps: number, sums: number, lost: number): void;
+}
