@@ -1,0 +1,17 @@
+/** `npx vitest run --config e2e/vitest.config.ts [NAME]`: the tests that need real peers. They take minutes, mostly waiting. */
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    root: import.meta.dirname,
+    include: ["**/*.test.ts"],
+    globalSetup: ["support/build.ts"],
+    environment: "node",
+    pool: "forks",
+    // Each test waits for time to pass more than it computes.
+    maxWorkers: 3,
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
+    reporters: ["default"],
+  },
+});
