@@ -16,15 +16,22 @@ const stampFile = join(distDir, "kernel.sources");
 
 const common = [
   "src/tsdb/kernel/assembly/index.ts",
-  "--baseDir", root,
-  "--runtime", "stub",
+  "--baseDir",
+  root,
+  "--runtime",
+  "stub",
   "--importMemory",
   "--sharedMemory",
-  "--initialMemory", "1",
-  "--maximumMemory", "65536",
-  "--enable", "threads",
-  "--enable", "simd",
-  "--enable", "bulk-memory",
+  "--initialMemory",
+  "1",
+  "--maximumMemory",
+  "65536",
+  "--enable",
+  "threads",
+  "--enable",
+  "simd",
+  "--enable",
+  "bulk-memory",
   // Everything must hang off the header: a data segment would be written again by each thread that attaches.
   "--noExportMemory",
 ];
@@ -43,7 +50,8 @@ function fingerprint(): string {
 async function compile(variant: { name: string; flags: string[] }): Promise<void> {
   // Written aside and renamed: another process may be loading the file at this moment.
   const temporary = `dist/${variant.name}.${process.pid}.wasm`;
-  const { error, stderr } = await asc.main([...common, ...variant.flags, "--outFile", temporary]);
+  const stderr = asc.createMemoryStream();
+  const { error } = await asc.main([...common, ...variant.flags, "--outFile", temporary], { stderr });
   if (error) throw new Error(`The kernel does not compile:\n${stderr.toString()}`, { cause: error });
   renameSync(join(root, temporary), join(distDir, `${variant.name}.wasm`));
 }

@@ -90,7 +90,11 @@ ${pages.join("\n")}`;
 function help(title: string, command: Command, shown?: (option: Option) => boolean): string {
   let text = "";
   command
-    .configureOutput({ getOutHelpWidth: () => HELP_COLUMNS, getOutHasColors: () => false, writeOut: (piece) => (text += piece) })
+    .configureOutput({
+      getOutHelpWidth: () => HELP_COLUMNS,
+      getOutHasColors: () => false,
+      writeOut: (piece) => (text += piece),
+    })
     .configureHelp({ commandUsage: (at) => `${title} ${at.usage()}`, ...only(shown) })
     .outputHelp();
   return `## ${title}

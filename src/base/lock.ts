@@ -21,6 +21,9 @@ export interface DataDirLock {
 
 const SQLITE_BUSY = 5;
 
+/** A database that nothing refers to is collected, closed, and its lock is gone: whoever forgot the lock still holds it. */
+const heldLocks = new Set<DatabaseSync>();
+
 /**
  * Creates the directory if it is missing and takes its lock, or fails at once.
  * @throws TsdbError DATA_DIR_LOCKED when another process (or database in this one) holds it; IO when the directory
@@ -34,13 +37,16 @@ export function acquireDataDirLock(dir: string): DataDirLock {
     lock = new DatabaseSync(join(dir, "lock"), { timeout: 0 });
     lock.exec("BEGIN EXCLUSIVE");
     // Also shows now, and not at the first write, that the directory is writable.
-    writeFileSync(ownerFile, `process ${process.pid} on ${hostname()}, since ${new Date().toISOString()}\n`, { mode: 0o640 });
+    writeFileSync(ownerFile, `process ${process.pid} on ${hostname()}, since ${new Date().toISOString()}\n`, {
+      mode: 0o640,
+    });
   } catch (thrown) {
     lock?.close();
     if ((thrown as { errcode?: unknown }).errcode === SQLITE_BUSY) throw lockedError(dir, ownerFile, thrown);
     throw unusableError(dir, thrown);
   }
   const held = lock;
+  heldLocks.add(held);
   let released = false;
   return {
     release() {
@@ -48,6 +54,7 @@ export function acquireDataDirLock(dir: string): DataDirLock {
       released = true;
       rmSync(ownerFile, { force: true });
       held.close();
+      heldLocks.delete(held);
     },
   };
 }
@@ -61,9 +68,11 @@ function makeDir(dir: string): void {
   try {
     mkdirSync(dir, { mode: 0o750 });
   } catch (thrown) {
+    // Another process that starts at the same moment may have been faster.
+    if (errnoOf(thrown) === "EEXIST" && statSync(dir).isDirectory()) return;
     if (errnoOf(thrown) !== "ENOENT" || dirname(dir) === dir || existsSync(dirname(dir))) throw thrown;
     makeDir(dirname(dir));
-    mkdirSync(dir, { mode: 0o750 });
+    makeDir(dir);
   }
 }
 

@@ -82,7 +82,11 @@ export function loggerTo(lines: LineWriter, level: LogLevel): Omit<ProcessLogger
 function describeError(thrown: unknown, withStack: boolean): unknown {
   if (!(thrown instanceof Error)) return thrown;
   const chain: string[] = [];
-  for (let at: unknown = thrown; at !== undefined && chain.length < 5; at = at instanceof Error ? at.cause : undefined) {
+  for (
+    let at: unknown = thrown;
+    at !== undefined && chain.length < 5;
+    at = at instanceof Error ? at.cause : undefined
+  ) {
     const message = messageOf(at);
     if (!chain.some((said) => said.includes(message))) chain.push(message);
   }

@@ -18,7 +18,7 @@ export interface Composition {
   readonly app: FastifyInstance;
   readonly probeApp: FastifyInstance;
   readonly lifecycle: Lifecycle;
-  closeQueries(): Promise<void>;
+  readonly closeQueries: () => Promise<void>;
 }
 
 /** Whether the process is on its way out: requests in flight still reach the database then, new ones do not. */
@@ -128,7 +128,12 @@ const httpOptions = ({ server, limits, query, metrics }: Config): HttpOptions =>
   bodyBytesMax: limits.bodyBytesMax,
   // Room for a few of the largest requests at once, and for many of the usual size.
   bodyBytesInFlightMax: Math.max(64 * MiB, 4 * limits.bodyBytesMax),
-  query: { timeoutMs: query.timeoutMs, lookbackDeltaMs: query.lookbackDeltaMs, textBytesMax: 16 * 1024 },
+  query: {
+    timeoutMs: query.timeoutMs,
+    lookbackDeltaMs: query.lookbackDeltaMs,
+    textBytesMax: 16 * 1024,
+    pointsMax: query.pointsMax,
+  },
   metricsPath: metrics.enabled ? metrics.path : undefined,
 });
 

@@ -5,7 +5,13 @@ import { didYouMean, typingSlips } from "../../src/base/did-you-mean.ts";
 const names = ["retention", "data_dir", "memtable_size"];
 
 test("a slip of a few letters finds the word that was meant", () => {
-  for (const [typed, meant] of [["retenton", "retention"], ["retnetion", "retention"], ["data-dir", "data_dir"], ["dataDir", "data_dir"], ["memtablesize", "memtable_size"]] as const)
+  for (const [typed, meant] of [
+    ["retenton", "retention"],
+    ["retnetion", "retention"],
+    ["data-dir", "data_dir"],
+    ["dataDir", "data_dir"],
+    ["memtablesize", "memtable_size"],
+  ] as const)
     expect(didYouMean(typed, names)).toBe(meant);
 });
 

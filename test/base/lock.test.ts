@@ -13,17 +13,20 @@ afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 const lockFile = fileURLToPath(new URL("../../src/base/lock.ts", import.meta.url));
 
-/** A process that holds the lock of `dir` until it is told to end. */
-async function holder(dir: string) {
+/** A process that holds the lock of `dir` until it is told to end, and goes on with the code `then`. */
+async function holder(dir: string, then = "", flags: readonly string[] = []) {
   const script = `import { acquireDataDirLock } from ${JSON.stringify(lockFile)};
-    acquireDataDirLock(${JSON.stringify(dir)}); console.log("held"); setInterval(() => {}, 1000);`;
-  const child = spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: ["ignore", "pipe", "pipe"] });
+    acquireDataDirLock(${JSON.stringify(dir)}); console.log("held"); setInterval(() => {}, 1000); ${then}`;
+  const child = spawn(process.execPath, [...flags, "--input-type=module", "-e", script], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   let errors = "";
   child.stderr.on("data", (text: Buffer) => (errors += text.toString()));
   await Promise.race([once(child.stdout, "data"), once(child, "close")]);
   return {
     pid: child.pid!,
     errors: () => errors,
+    nextOutput: () => once(child.stdout, "data"),
     async end(signal: NodeJS.Signals) {
       if (child.exitCode !== null) return;
       const exited = once(child, "exit");
@@ -64,6 +67,15 @@ test("of many processes that start together exactly one gets the lock, and Node 
   expect(all.find(({ errors }) => errors() === "")).toBeDefined();
   await Promise.all(all.map((each) => each.end("SIGKILL")));
 }, 30_000);
+
+// The lock went with the object that stood for it: once the collector had been, a second process was let in.
+test("the lock is held as long as the process lives, though nothing in it refers to the lock any more", async () => {
+  const dir = join(root, "collected");
+  const first = await holder(dir, "setTimeout(() => (gc(), console.log('collected')), 100)", ["--expose-gc"]);
+  await first.nextOutput();
+  expect(refusal(dir).code).toBe("DATA_DIR_LOCKED");
+  await first.end("SIGKILL");
+});
 
 test("two databases of one process exclude each other too, until the first is released", () => {
   const dir = join(root, "b");

@@ -26,7 +26,10 @@ export interface Started {
   stdout(): string;
 }
 
-export function startTsdb(args: readonly string[], { env = {}, stdin = "", cwd, node = process.execPath }: RunOptions = {}): Started {
+export function startTsdb(
+  args: readonly string[],
+  { env = {}, stdin = "", cwd, node = process.execPath }: RunOptions = {},
+): Started {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("TSDB_") && name !== "NO_COLOR");
   const child = spawn(node, [tsdbFile, ...args], {
     env: { ...Object.fromEntries(inherited), ...env },

@@ -2,7 +2,15 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { allSettings, formatOrigin, loadConfig, reloaded, toYaml, variableOf, type ConfigSources } from "../../src/tsdb/config.ts";
+import {
+  allSettings,
+  formatOrigin,
+  loadConfig,
+  reloaded,
+  toYaml,
+  variableOf,
+  type ConfigSources,
+} from "../../src/tsdb/config.ts";
 import type { NamedSetting } from "../../src/tsdb/config/settings.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "tsdb-config-"));
@@ -55,14 +63,27 @@ test("every setting can be given by flag, variable and file, and the flag beats 
     const flags = new Map([[flag, inFlag]]);
 
     expect(resultOf(key, {}).origin).toEqual({ from: "default" });
-    expect(resultOf(key, { file })).toEqual({ text: canonical(inFile), origin: { from: "file", file, line: 2, column: name.length + 5 } });
-    expect(resultOf(key, { file, env })).toEqual({ text: canonical(inVariable), origin: { from: "variable", name: variableOf(setting) } });
-    expect(resultOf(key, { file, env, flags })).toEqual({ text: canonical(inFlag), origin: { from: "flag", name: `--${flag}` } });
+    expect(resultOf(key, { file })).toEqual({
+      text: canonical(inFile),
+      origin: { from: "file", file, line: 2, column: name.length + 5 },
+    });
+    expect(resultOf(key, { file, env })).toEqual({
+      text: canonical(inVariable),
+      origin: { from: "variable", name: variableOf(setting) },
+    });
+    expect(resultOf(key, { file, env, flags })).toEqual({
+      text: canonical(inFlag),
+      origin: { from: "flag", name: `--${flag}` },
+    });
   }
 });
 
 test("keys, flags and variables are each unique, and no variable is one that Kubernetes sets for a Service named tsdb", () => {
-  for (const names of [allSettings.map(({ key }) => key), allSettings.map(({ flag }) => flag), allSettings.map(variableOf)])
+  for (const names of [
+    allSettings.map(({ key }) => key),
+    allSettings.map(({ flag }) => flag),
+    allSettings.map(variableOf),
+  ])
     expect(new Set(names).size).toBe(names.length);
   for (const setting of allSettings) expect(variableOf(setting)).not.toMatch(/^TSDB_(SERVICE_|PORT)/);
 });
@@ -90,7 +111,13 @@ test("the defaults are those of the operations guide", () => {
   const { config } = load({});
   expect(config.server.listen).toEqual({ host: "", port: 8080 });
   expect(config.storage).toEqual({ dataDir: "./data", retentionMs: 30 * 86_400_000, memtableBytesMax: 268_435_456 });
-  expect(config.wal).toEqual({ enabled: true, dir: "./data/wal", segmentBytesMax: 134_217_728, sync: "always", syncIntervalMs: 1000 });
+  expect(config.wal).toEqual({
+    enabled: true,
+    dir: "./data/wal",
+    segmentBytesMax: 134_217_728,
+    sync: "always",
+    syncIntervalMs: 1000,
+  });
   expect(config.compaction).toMatchObject({ enabled: true, intervalMs: 300_000 });
   expect(config.logging).toEqual({ level: "info", format: "json", output: "stdout" });
   expect(config.metrics).toEqual({ enabled: true, path: "/metrics" });
@@ -130,7 +157,11 @@ metrics:
   path: /metrics
 `),
   });
-  expect(config.storage).toEqual({ dataDir: "/var/lib/tsdb/data", retentionMs: 2_592_000_000, memtableBytesMax: 268_435_456 });
+  expect(config.storage).toEqual({
+    dataDir: "/var/lib/tsdb/data",
+    retentionMs: 2_592_000_000,
+    memtableBytesMax: 268_435_456,
+  });
   expect(config.wal.dir).toBe("/var/lib/tsdb/wal");
   expect(config.compaction.concurrency).toBe(2);
 });
@@ -153,14 +184,23 @@ test("TSDB_CONFIG names the file, and --config another", () => {
 });
 
 test("a variable that is nearly one of ours is warned of; what Kubernetes sets is not", () => {
-  const env = { TSDB_RETENTON: "1d", TSDB_SERVICE_HOST: "10.0.0.1", TSDB_PORT: "tcp://10.0.0.1:8080", TSDB_PORT_8080_TCP: "x", TSDB_OTHER_THING: "" };
-  expect(load({ env }).warnings).toEqual(["The variable TSDB_RETENTON is not one of tsdb's; did you mean TSDB_RETENTION?"]);
+  const env = {
+    TSDB_RETENTON: "1d",
+    TSDB_SERVICE_HOST: "10.0.0.1",
+    TSDB_PORT: "tcp://10.0.0.1:8080",
+    TSDB_PORT_8080_TCP: "x",
+    TSDB_OTHER_THING: "",
+  };
+  expect(load({ env }).warnings).toEqual([
+    "The variable TSDB_RETENTON is not one of tsdb's; did you mean TSDB_RETENTION?",
+  ]);
 });
 
 test("the hash differs when a value differs, and does not depend on where the value came from", () => {
   const hash = load({}).hash;
   expect(load({ flags: new Map([["retention", "720h"]]), nowMs: 5 }).hash).toBe(hash);
-  for (const setting of allSettings) expect(load({ flags: new Map([[setting.flag, samples(setting)[0]]]) }).hash).not.toBe(hash);
+  for (const setting of allSettings)
+    expect(load({ flags: new Map([[setting.flag, samples(setting)[0]]]) }).hash).not.toBe(hash);
 });
 
 test("a reload applies what can be reloaded, and names what needs a restart", () => {

@@ -23,7 +23,8 @@ export function newCommand(path: string, summary: string): Command {
 function errorText(text: string, command: Command): string {
   const [, what, given, rest] = /^error: unknown (option|command) '([^'=]+)[^']*'([^]*)$/.exec(text) ?? [];
   if (what === undefined || given === undefined) return text.replace(/^error: /, "tsdb: ");
-  const known = what === "option" ? command.options.map(({ long }) => long ?? "") : command.commands.map((each) => each.name());
+  const known =
+    what === "option" ? command.options.map(({ long }) => long ?? "") : command.commands.map((each) => each.name());
   const guess = didYouMean(given, known);
   return `tsdb: unknown ${what} '${given}'${guess === undefined ? "" : `; did you mean ${guess}?`}${rest ?? ""}`;
 }

@@ -17,7 +17,12 @@ export function command(done: (exitCode: ExitCode) => void): Command {
       const { values } = configFromOptions(self);
       process.stdout.write(self.opts<{ output: string }>().output === "json" ? asJson(values) : asTable(values));
     });
-  config.addCommand(addSettingOptions(print).addHelpText("after", "\nTakes every flag of `tsdb start`, and shows what would come of it."));
+  config.addCommand(
+    addSettingOptions(print).addHelpText(
+      "after",
+      "\nTakes every flag of `tsdb start`, and shows what would come of it.",
+    ),
+  );
 
   config.addCommand(
     newCommand("config check", "Check a configuration file without starting anything")

@@ -34,7 +34,10 @@ export class CommandError extends Error {
 }
 
 /** What the user reads about something that was thrown, one line each; a stack only for bugs, and only when asked for. */
-export function tell(thrown: unknown, debug: boolean): { readonly lines: readonly string[]; readonly exitCode: ExitCode } {
+export function tell(
+  thrown: unknown,
+  debug: boolean,
+): { readonly lines: readonly string[]; readonly exitCode: ExitCode } {
   if (thrown instanceof CommandError || thrown instanceof TsdbError) {
     // Each line of a bad configuration is a problem of its own; other messages go on in the next line.
     const isList = thrown instanceof TsdbError && thrown.code === "BAD_CONFIG";
@@ -45,5 +48,8 @@ export function tell(thrown: unknown, debug: boolean): { readonly lines: readonl
   }
   const text = thrown instanceof Error ? thrown.message : String(thrown);
   const stack = debug && thrown instanceof Error && thrown.stack ? [thrown.stack] : [];
-  return { lines: [`tsdb: unexpected error: ${text} (TSDB_DEBUG=1 shows where)`, ...stack], exitCode: exitCodes.failed };
+  return {
+    lines: [`tsdb: unexpected error: ${text} (TSDB_DEBUG=1 shows where)`, ...stack],
+    exitCode: exitCodes.failed,
+  };
 }

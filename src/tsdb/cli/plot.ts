@@ -59,11 +59,14 @@ export function plot(series: readonly PlotSeries[], options: PlotOptions): strin
 
   const paint = (text: string, seriesIndex: number): string =>
     options.color ? `\u001b[${colors[seriesIndex % colors.length]}m${text}\u001b[0m` : text;
-  const lines = ticks.map((tick, row) => `${tick.padStart(gutter)} ${tick === "" ? "│" : "┤"}${canvas.row(row, paint)}`);
+  const lines = ticks.map(
+    (tick, row) => `${tick.padStart(gutter)} ${tick === "" ? "│" : "┤"}${canvas.row(row, paint)}`,
+  );
   lines.push(`${" ".repeat(gutter)} └${"─".repeat(canvas.columns)}`);
   lines.push(timeAxis(options, gutter + 2, canvas.columns));
   lines.push(...legend(drawn, paint));
-  if (series.length > drawn.length) lines.push(`... and ${series.length - drawn.length} more series that are not drawn`);
+  if (series.length > drawn.length)
+    lines.push(`... and ${series.length - drawn.length} more series that are not drawn`);
   return lines.map((line) => `${line.trimEnd()}\n`).join("");
 }
 
@@ -117,8 +120,7 @@ class Canvas {
 function valueRange(series: readonly PlotSeries[]): { readonly min: number; readonly max: number } | undefined {
   let [min, max] = [Infinity, -Infinity];
   for (const { values } of series)
-    for (const value of values)
-      if (Number.isFinite(value)) [min, max] = [Math.min(min, value), Math.max(max, value)];
+    for (const value of values) if (Number.isFinite(value)) [min, max] = [Math.min(min, value), Math.max(max, value)];
   if (min > max) return undefined;
   // A flat line is drawn in the middle.
   return min === max ? { min: min - (Math.abs(min) || 1) / 2, max: max + (Math.abs(max) || 1) / 2 } : { min, max };
@@ -152,8 +154,12 @@ function legend(series: readonly PlotSeries[], paint: (text: string, owner: numb
   return series.map(({ name, values }, i) => {
     const finite = values.filter(Number.isFinite);
     const last = finite.at(-1);
-    const range = finite.reduce(({ min, max }, v) => ({ min: Math.min(min, v), max: Math.max(max, v) }), { min: Infinity, max: -Infinity });
-    const figures = last === undefined ? "no finite values" : `last ${short(last)}, min ${short(range.min)}, max ${short(range.max)}`;
+    const range = finite.reduce(({ min, max }, v) => ({ min: Math.min(min, v), max: Math.max(max, v) }), {
+      min: Infinity,
+      max: -Infinity,
+    });
+    const figures =
+      last === undefined ? "no finite values" : `last ${short(last)}, min ${short(range.min)}, max ${short(range.max)}`;
     return `${paint("━━", i)} ${name}  ${figures}`;
   });
 }

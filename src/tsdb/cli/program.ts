@@ -14,7 +14,7 @@ interface CommandModule {
 
 interface LazyCommand {
   readonly summary: string;
-  load(): Promise<CommandModule>;
+  readonly load: () => Promise<CommandModule>;
 }
 
 export const commands: Readonly<Record<string, LazyCommand>> = {

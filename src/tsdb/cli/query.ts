@@ -1,5 +1,6 @@
 /** `tsdb query`: an instant query as a table, a range query as a plot or a table, both as JSON or CSV. */
 import { Option, type Command } from "commander";
+import type { WriteStream } from "node:tty";
 import { z } from "zod";
 import { parseDurationMs } from "../../base/duration.ts";
 import { post, urlOption } from "./client.ts";
@@ -29,7 +30,11 @@ export function command(done: (exitCode: ExitCode) => void): Command {
     .option("--end <TIME>", "range query up to this time (default: now)")
     .option("--step <DURATION>", "time between two points of a range query (default: fits the width)")
     .addOption(new Option("-o, --output <FORMAT>", "how to print").choices(["table", "json", "csv"]).default("table"))
-    .addOption(new Option("--plot <WHEN>", "draw a range query instead of a table").choices(["auto", "on", "off"]).default("auto"))
+    .addOption(
+      new Option("--plot <WHEN>", "draw a range query instead of a table")
+        .choices(["auto", "on", "off"])
+        .default("auto"),
+    )
     .addHelpText("after", "\nA TIME is RFC 3339 (2026-01-31T12:00:00Z), seconds since 1970, now, or now-1h.")
     .action(async (expression: string, options: QueryOptions) => {
       const nowMs = Date.now();
@@ -42,7 +47,9 @@ export function command(done: (exitCode: ExitCode) => void): Command {
         contentType: "application/x-www-form-urlencoded",
         body: new URLSearchParams(parameters).toString(),
       });
-      process.stdout.write(options.output === "json" ? `${text.trimEnd()}\n` : render(parseAnswer(text), options, range));
+      process.stdout.write(
+        options.output === "json" ? `${text.trimEnd()}\n` : render(parseAnswer(text), options, range),
+      );
       done(exitCodes.ok);
     });
 }
@@ -58,8 +65,10 @@ function rangeOf({ time, start, end, step, range }: QueryOptions, nowMs: number)
     if (end === undefined && step === undefined) return undefined;
     throw new CommandError(exitCodes.usage, `--${end === undefined ? "step" : "end"} needs --start or --range`);
   }
-  if (time !== undefined) throw new CommandError(exitCodes.usage, "--time is for an instant query; leave it out, or --start and --range");
-  if (start !== undefined && range !== undefined) throw new CommandError(exitCodes.usage, "--start and --range exclude each other");
+  if (time !== undefined)
+    throw new CommandError(exitCodes.usage, "--time is for an instant query; leave it out, or --start and --range");
+  if (start !== undefined && range !== undefined)
+    throw new CommandError(exitCodes.usage, "--start and --range exclude each other");
   const endMs = end === undefined ? nowMs : parseTime(end, "--end", nowMs);
   const startMs = start === undefined ? endMs - parseDuration(range!, "--range") : parseTime(start, "--start", nowMs);
   if (startMs > endMs) throw new CommandError(exitCodes.usage, "--start is later than --end");
@@ -67,18 +76,26 @@ function rangeOf({ time, start, end, step, range }: QueryOptions, nowMs: number)
   return { startMs, endMs, stepMs };
 }
 
-const niceStepsMs = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 43_200, 86_400].map((s) => s * 1000);
+const niceStepsMs = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 43_200, 86_400].map(
+  (s) => s * 1000,
+);
 
 /** The smallest round step that gives no more points than a plot has columns of dots. */
 function fittingStepMs(spanMs: number): number {
   const pointsMax = Math.max(40, terminal().columns * 2);
-  return niceStepsMs.find((stepMs) => spanMs / stepMs <= pointsMax) ?? Math.ceil(spanMs / pointsMax / 86_400_000) * 86_400_000;
+  return (
+    niceStepsMs.find((stepMs) => spanMs / stepMs <= pointsMax) ??
+    Math.ceil(spanMs / pointsMax / 86_400_000) * 86_400_000
+  );
 }
 
 function parseDuration(text: string, option: string): number {
   const ms = /^\d+(\.\d+)?$/.test(text) ? Number(text) * 1000 : parseDurationMs(text);
   if (ms !== undefined && ms >= 1) return ms;
-  throw new CommandError(exitCodes.usage, `${option} is ${JSON.stringify(text)}: expected a duration such as 1h, 30s or 1h30m`);
+  throw new CommandError(
+    exitCodes.usage,
+    `${option} is ${JSON.stringify(text)}: expected a duration such as 1h, 30s or 1h30m`,
+  );
 }
 
 /** @returns ms since the epoch */
@@ -105,14 +122,20 @@ const answerSchema = z.object({
     z.object({ resultType: z.literal("scalar"), result: point }),
     z.object({ resultType: z.literal("string"), result: point }),
     z.object({ resultType: z.literal("vector"), result: z.array(z.object({ metric: labels, value: point })) }),
-    z.object({ resultType: z.literal("matrix"), result: z.array(z.object({ metric: labels, values: z.array(point) })) }),
+    z.object({
+      resultType: z.literal("matrix"),
+      result: z.array(z.object({ metric: labels, values: z.array(point) })),
+    }),
   ]),
 });
 
 /** Result of either query: rows of one series each; a scalar is a series without labels. */
 interface Answer {
   readonly resultType: "scalar" | "string" | "vector" | "matrix";
-  readonly series: readonly { readonly metric: Readonly<Record<string, string>>; readonly points: readonly [number, string][] }[];
+  readonly series: readonly {
+    readonly metric: Readonly<Record<string, string>>;
+    readonly points: readonly [number, string][];
+  }[];
 }
 
 function parseAnswer(text: string): Answer {
@@ -123,7 +146,11 @@ function parseAnswer(text: string): Answer {
     // Told below: what is no JSON is no answer of ours either.
   }
   if (!parsed?.success)
-    throw new CommandError(exitCodes.failed, "the server's answer is not that of a Prometheus query API", "Check --url or TSDB_URL");
+    throw new CommandError(
+      exitCodes.failed,
+      "the server's answer is not that of a Prometheus query API",
+      "Check --url or TSDB_URL",
+    );
   const { data, warnings = [], infos = [] } = parsed.data;
   for (const note of [...warnings, ...infos]) process.stderr.write(`tsdb: ${printable(note)}\n`);
   switch (data.resultType) {
@@ -173,12 +200,14 @@ function seriesText({ __name__: name = "", ...others }: Readonly<Record<string, 
   const isPlain = /^([a-zA-Z_:][a-zA-Z0-9_:]*)?$/.test(name);
   const pairs = Object.entries(others)
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([label, value]) => `${/^[a-zA-Z_]\w*$/.test(label) ? label : JSON.stringify(label)}=${JSON.stringify(value)}`);
+    .map(
+      ([label, value]) => `${/^[a-zA-Z_]\w*$/.test(label) ? label : JSON.stringify(label)}=${JSON.stringify(value)}`,
+    );
   const inside = isPlain ? pairs : [JSON.stringify(name), ...pairs];
   return printable(`${isPlain ? name : ""}${inside.length > 0 || name === "" ? `{${inside.join(",")}}` : ""}`);
 }
 
-function terminal(): { readonly columns: number; readonly rows: number; readonly color: boolean } {
-  const { isTTY, columns = 80, rows = 24 } = process.stdout;
+/** A pipe or file has no size: it is printed to as if it were a terminal of the usual one. */
+function terminal({ isTTY = false, columns = 80, rows = 24 }: Partial<WriteStream> = process.stdout) {
   return { columns, rows, color: isTTY && !process.env["NO_COLOR"] && process.env["TERM"] !== "dumb" };
 }

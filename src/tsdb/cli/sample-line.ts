@@ -42,12 +42,16 @@ export function parseSampleLine(line: string): SampleLine {
     throw new SampleLineError(column + 1, message);
   };
   const add = (name: string, value: string, column: number): void => {
-    if (labels.has(name)) fail(name === "__name__" ? "the metric is named twice" : `label "${name}" is given twice`, column);
+    if (labels.has(name))
+      fail(name === "__name__" ? "the metric is named twice" : `label "${name}" is given twice`, column);
     labels.set(name, value);
   };
   const takeQuoted = (): string | undefined => {
     const match = take(quoted);
-    return match && match[1]!.replace(/\\(.)/g, (escape, char: string) => (char === "n" ? "\n" : /["\\]/.test(char) ? char : escape));
+    return (
+      match &&
+      match[1]!.replace(/\\(.)/g, (escape, char: string) => (char === "n" ? "\n" : /["\\]/.test(char) ? char : escape))
+    );
   };
 
   const readLabels = (): void => {
@@ -91,7 +95,9 @@ export function parseSampleLine(line: string): SampleLine {
   if (at < line.length) fail("expected the end of the line");
 
   return {
-    labels: [...labels].map(([labelName, text]) => ({ name: labelName, value: text })).sort((a, b) => (a.name < b.name ? -1 : 1)),
+    labels: [...labels]
+      .map(([label, text]) => ({ name: label, value: text }))
+      .sort((a, b) => (a.name < b.name ? -1 : 1)),
     value: value!,
     timestampMs: timestamp === undefined ? undefined : Number(timestamp),
   };

@@ -24,7 +24,10 @@ const SAME_PRESS_MS = 500;
 
 export function command(done: (exitCode: ExitCode) => void): Command {
   return addSettingOptions(newCommand("start", "Run the database"))
-    .addHelpText("after", "\nA setting is taken from its flag, else its variable, else the --config file, else its default.")
+    .addHelpText(
+      "after",
+      "\nA setting is taken from its flag, else its variable, else the --config file, else its default.",
+    )
     .action(async (_options, self: Command) => done(await run(() => configFromOptions(self))));
 }
 

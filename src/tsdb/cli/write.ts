@@ -22,7 +22,8 @@ Examples:
   curl -s http://localhost:9100/metrics | tsdb write`,
     )
     .action(async (sample: string | undefined, timestamp: string | undefined, { url }: { url: string }) => {
-      const written = sample === undefined || sample === "-" ? await writeStdin(url) : await writeOne(url, sample, timestamp);
+      const written =
+        sample === undefined || sample === "-" ? await writeStdin(url) : await writeOne(url, sample, timestamp);
       process.stdout.write(`${written} ${written === 1 ? "sample" : "samples"} written\n`);
       done(exitCodes.ok);
     });
@@ -30,7 +31,10 @@ Examples:
 
 async function writeOne(url: string, text: string, timestamp: string | undefined): Promise<number> {
   if (timestamp !== undefined && !isTimestamp(timestamp))
-    throw new CommandError(exitCodes.usage, `the timestamp is ${JSON.stringify(timestamp)}: expected whole milliseconds since 1970`);
+    throw new CommandError(
+      exitCodes.usage,
+      `the timestamp is ${JSON.stringify(timestamp)}: expected whole milliseconds since 1970`,
+    );
   const sample = parse(text, (column, message) => `${text}\n${" ".repeat(column - 1)}^ ${message}`);
   if (timestamp !== undefined && sample.timestampMs !== undefined)
     throw new CommandError(exitCodes.usage, "the timestamp is given twice: in the sample and after it");
@@ -49,7 +53,11 @@ async function writeStdin(url: string): Promise<number> {
       await post(url, request(batch, nowMs));
     } catch (thrown) {
       if (!(thrown instanceof CommandError) || written === 0) throw thrown;
-      throw new CommandError(thrown.exitCode, `${thrown.message} (${written} samples before were written)`, thrown.remedy);
+      throw new CommandError(
+        thrown.exitCode,
+        `${thrown.message} (${written} samples before were written)`,
+        thrown.remedy,
+      );
     }
     written += batch.length;
     batch = [];

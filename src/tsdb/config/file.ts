@@ -46,7 +46,9 @@ export function readConfigFile(path: string): { readonly text: string } | { read
       EISDIR: "it is a directory; give the path of a file",
       ERR_ENCODING_INVALID_ENCODED_DATA: "it is not UTF-8 text",
     };
-    return { problem: `Cannot read the configuration file ${path}: ${reasons[errnoOf(thrown) ?? ""] ?? messageOf(thrown)}` };
+    return {
+      problem: `Cannot read the configuration file ${path}: ${reasons[errnoOf(thrown) ?? ""] ?? messageOf(thrown)}`,
+    };
   }
 }
 
@@ -150,7 +152,10 @@ function unknownSection(section: string, sections: readonly string[]): string {
 }
 
 function unknownKey(key: string, section: string, known: readonly NamedSetting[]): string {
-  const guess = didYouMean(key, known.map((candidate) => keyOf(candidate.key)));
+  const guess = didYouMean(
+    key,
+    known.map((candidate) => keyOf(candidate.key)),
+  );
   const elsewhere = allSettings.find((candidate) => keyOf(candidate.key) === key);
   const hint = elsewhere ? `; did you mean ${elsewhere.key}?` : guess ? `; did you mean "${guess}"?` : ".";
   return `unknown key "${key}" in ${section}${hint} Allowed: ${keyNames(known)}`;
@@ -163,7 +168,8 @@ function yamlMessage(message: string): string {
   if (message.startsWith("With stringKeys")) return "keys must be words";
   if (/Missing closing ["']quote/.test(message)) return "the quote before this is not closed";
   if (/call stack|Stack overflow/.test(message)) return "nested too deeply";
-  if (message.startsWith("Unresolved tag")) return `${message.replace("Unresolved tag:", "tag").trim()} is not allowed here`;
+  if (message.startsWith("Unresolved tag"))
+    return `${message.replace("Unresolved tag:", "tag").trim()} is not allowed here`;
   return message;
 }
 

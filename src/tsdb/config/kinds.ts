@@ -101,7 +101,12 @@ export const wholeNumber = (min: number, max: number): Kind<number> =>
 const inRange = (value: number | undefined, min: number, max: number): number | undefined =>
   value !== undefined && value >= min && value <= max ? value : undefined;
 
-const booleans: ReadonlyMap<string, boolean> = new Map([["true", true], ["1", true], ["false", false], ["0", false]]);
+const booleans: ReadonlyMap<string, boolean> = new Map([
+  ["true", true],
+  ["1", true],
+  ["false", false],
+  ["0", false],
+]);
 export const trueOrFalse = kind("BOOL", "true or false", (text) => booleans.get(text.toLowerCase()));
 
 export const oneOf = <const Choice extends string>(...choices: readonly Choice[]): Kind<Choice> =>

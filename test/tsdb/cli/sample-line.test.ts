@@ -2,11 +2,15 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { parseSampleLine, parseValue, SampleLineError } from "../../../src/tsdb/cli/sample-line.ts";
 
-const labelsOf = (line: string) => Object.fromEntries(parseSampleLine(line).labels.map(({ name, value }) => [name, value]));
+const labelsOf = (line: string) =>
+  Object.fromEntries(parseSampleLine(line).labels.map(({ name, value }) => [name, value]));
 
 test("a line is a series in exposition notation, a value and perhaps a timestamp in ms", () => {
   expect(parseSampleLine('cpu{host="a"} 0.85')).toEqual({
-    labels: [{ name: "__name__", value: "cpu" }, { name: "host", value: "a" }],
+    labels: [
+      { name: "__name__", value: "cpu" },
+      { name: "host", value: "a" },
+    ],
     value: 0.85,
     timestampMs: undefined,
   });
@@ -22,9 +26,19 @@ test("labels come out sorted by name", () => {
 });
 
 test("values are those that Prometheus reads", () => {
-  for (const [text, value] of [["1", 1], ["+1.5e3", 1500], [".5", 0.5], ["2.", 2], ["-0", -0], ["NaN", NaN], ["+Inf", Infinity], ["-inf", -Infinity]] as const)
+  for (const [text, value] of [
+    ["1", 1],
+    ["+1.5e3", 1500],
+    [".5", 0.5],
+    ["2.", 2],
+    ["-0", -0],
+    ["NaN", NaN],
+    ["+Inf", Infinity],
+    ["-inf", -Infinity],
+  ] as const)
     expect(Object.is(parseValue(text), value)).toBe(true);
-  for (const text of ["", "1,5", "0x", "--1", "1e", "one", "Infinit", "1_000"]) expect(parseValue(text)).toBeUndefined();
+  for (const text of ["", "1,5", "0x", "--1", "1e", "one", "Infinit", "1_000"])
+    expect(parseValue(text)).toBeUndefined();
 });
 
 test("each mistake is told with its column", () => {
@@ -38,7 +52,7 @@ test("each mistake is told with its column", () => {
     ["cpu 1 2 3", 9, "expected the end of the line"],
     ["cpu{host=a} 1", 10, 'expected the value of label "host" in double quotes'],
     ["cpu{host='a'} 1", 10, 'expected the value of label "host" in double quotes'],
-    ['cpu{host} 1', 9, 'expected = and a value after label "host"'],
+    ["cpu{host} 1", 9, 'expected = and a value after label "host"'],
     ['cpu{host="a" 1', 14, "expected , or }"],
     ['cpu{host="a"', 13, "expected , or }"],
     ['cpu{1="a"} 1', 5, 'expected a label such as host="a", or }'],
@@ -53,11 +67,17 @@ test("each mistake is told with its column", () => {
     } catch (thrown) {
       told = thrown;
     }
-    expect([line, told instanceof SampleLineError && told.column, told instanceof Error && told.message]).toEqual([line, column, message]);
+    expect([line, told instanceof SampleLineError && told.column, told instanceof Error && told.message]).toEqual([
+      line,
+      column,
+      message,
+    ]);
   }
 });
 
 test("any label value survives being written with its escapes", () => {
   const escaped = (text: string) => text.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
-  fc.assert(fc.property(fc.string({ unit: "grapheme" }), (value) => labelsOf(`m{a="${escaped(value)}"} 1`)["a"] === value));
+  fc.assert(
+    fc.property(fc.string({ unit: "grapheme" }), (value) => labelsOf(`m{a="${escaped(value)}"} 1`)["a"] === value),
+  );
 });

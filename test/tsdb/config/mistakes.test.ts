@@ -19,10 +19,19 @@ const address = "expected an address such as :8080, 127.0.0.1:8080 or [::1]:8080
 
 test("each mistake in a file is told with file, line, column, what is allowed and what was probably meant", () => {
   const mistakes: readonly (readonly [string, ...string[]])[] = [
-    ["storage:\n  retenton: 30d\n", `2:3: unknown key "retenton" in storage; did you mean "retention"? Allowed: ${ofStorage}`],
+    [
+      "storage:\n  retenton: 30d\n",
+      `2:3: unknown key "retenton" in storage; did you mean "retention"? Allowed: ${ofStorage}`,
+    ],
     ["storage:\n  zzz: 1\n", `2:3: unknown key "zzz" in storage. Allowed: ${ofStorage}`],
-    ["storage:\n  data-dir: x\n", `2:3: unknown key "data-dir" in storage; did you mean "data_dir"? Allowed: ${ofStorage}`],
-    ["storage:\n  listen: :80\n", `2:3: unknown key "listen" in storage; did you mean server.listen? Allowed: ${ofStorage}`],
+    [
+      "storage:\n  data-dir: x\n",
+      `2:3: unknown key "data-dir" in storage; did you mean "data_dir"? Allowed: ${ofStorage}`,
+    ],
+    [
+      "storage:\n  listen: :80\n",
+      `2:3: unknown key "listen" in storage; did you mean server.listen? Allowed: ${ofStorage}`,
+    ],
     ["serer:\n  listen: :80\n", `1:1: unknown section "serer"; did you mean "server"? Allowed: ${sections}`],
     ["retention: 3d\n", `1:1: unknown section "retention"; did you mean storage.retention? Allowed: ${sections}`],
     ["wal_sync: always\n", `1:1: unknown section "wal_sync"; did you mean wal.sync? Allowed: ${sections}`],
@@ -41,12 +50,18 @@ test("each mistake in a file is told with file, line, column, what is allowed an
     ["server:\n  listen: ::1:8080\n", `2:11: server.listen is "::1:8080": ${address}`],
     ["server:\n  probe_listen: off\n", `2:17: server.probe_listen is "off": ${address}, or "" for none`],
     ["server:\n  max_connections: 0\n", "2:20: server.max_connections is 0: expected a whole number from 1 to 1000000"],
-    ["server:\n  max_connections: 1.5\n", "2:20: server.max_connections is 1.5: expected a whole number from 1 to 1000000"],
+    [
+      "server:\n  max_connections: 1.5\n",
+      "2:20: server.max_connections is 1.5: expected a whole number from 1 to 1000000",
+    ],
     ["wal:\n  enabled: yes\n", '2:12: wal.enabled is "yes": expected true or false'],
     ["wal:\n  sync: sometimes\n", '2:9: wal.sync is "sometimes": expected one of always, interval'],
     ["logging:\n  level: [info]\n", "2:10: logging.level is a list: expected one of debug, info, warn, error"],
     ["logging:\n  level: {a: b}\n", "2:10: logging.level is a section: expected one of debug, info, warn, error"],
-    ["metrics:\n  path: metrics\n", '2:9: metrics.path is "metrics": expected a path that starts with /, such as /metrics'],
+    [
+      "metrics:\n  path: metrics\n",
+      '2:9: metrics.path is "metrics": expected a path that starts with /, such as /metrics',
+    ],
     ["storage: ./data\n", `1:10: storage is a section: expected its keys below it: ${ofStorage}`],
     ["- a\n- b\n", `1:1: expected sections: ${sections}`],
     ["just words\n", `1:1: expected sections: ${sections}`],
@@ -60,7 +75,11 @@ test("each mistake in a file is told with file, line, column, what is allowed an
     ["storage: *missing\n", "1:10: there is no anchor &missing before this"],
     ["? [a]\n: 1\n", "1:3: keys must be words"],
     [`${"[".repeat(100_000)}\n`, "1:1: nested too deeply"],
-    ["storage:\n  retention: x\nwal:\n  sync: y\n", `2:14: storage.retention is "x": ${duration}`, '4:9: wal.sync is "y": expected one of always, interval'],
+    [
+      "storage:\n  retention: x\nwal:\n  sync: y\n",
+      `2:14: storage.retention is "x": ${duration}`,
+      '4:9: wal.sync is "y": expected one of always, interval',
+    ],
   ];
   for (const [text, ...expected] of mistakes) {
     const { problems } = parseConfigFile(text, "tsdb.yaml");
@@ -71,20 +90,39 @@ test("each mistake in a file is told with file, line, column, what is allowed an
 });
 
 test("empty files, comments and sections without keys are no mistakes; aliases of one's own are allowed, but few", () => {
-  for (const text of ["", "# nothing\n", "storage:\n  # retention: 1d\n", "---\n", "server: {listen: &a ':1', probe_listen: *a}\n"])
+  for (const text of [
+    "",
+    "# nothing\n",
+    "storage:\n  # retention: 1d\n",
+    "---\n",
+    "server: {listen: &a ':1', probe_listen: *a}\n",
+  ])
     expect(parseConfigFile(text, "f").problems).toEqual([]);
   const many = `server: {listen: &a ":1"}\nx: [${"*a, ".repeat(200)}]\n`;
   expect(parseConfigFile(many, "f").problems).toEqual(["f:1:1: more than 100 aliases"]);
 });
 
 test("nothing that a file says reaches the prototypes of objects", () => {
-  parseConfigFile("__proto__: {polluted: 1}\nserver: {__proto__: {polluted: 1}, constructor: {prototype: {polluted: 1}}}\n", "f");
+  parseConfigFile(
+    "__proto__: {polluted: 1}\nserver: {__proto__: {polluted: 1}, constructor: {prototype: {polluted: 1}}}\n",
+    "f",
+  );
   expect("polluted" in {}).toBe(false);
 });
 
-function problemsOf(sources: { flags?: Record<string, string>; env?: Record<string, string>; file?: string }): string[] {
+function problemsOf(sources: {
+  flags?: Record<string, string>;
+  env?: Record<string, string>;
+  file?: string;
+}): string[] {
   try {
-    loadConfig({ flags: new Map(Object.entries(sources.flags ?? {})), env: sources.env ?? {}, file: sources.file, coreCount: 2, nowMs: 0 });
+    loadConfig({
+      flags: new Map(Object.entries(sources.flags ?? {})),
+      env: sources.env ?? {},
+      file: sources.file,
+      coreCount: 2,
+      nowMs: 0,
+    });
     return [];
   } catch (thrown) {
     return messageOf(thrown).split("\n");
@@ -111,9 +149,15 @@ test("a file that cannot be read is told with the reason", () => {
   const binary = join(dir, "binary.yaml");
   writeFileSync(binary, Buffer.from([0xff, 0xfe, 0x00]));
   const missing = join(dir, "missing.yaml");
-  expect(problemsOf({ file: missing })).toEqual([`Cannot read the configuration file ${missing}: there is no such file; give the path of an existing file with --config`]);
-  expect(problemsOf({ file: dir })).toEqual([`Cannot read the configuration file ${dir}: it is a directory; give the path of a file`]);
+  expect(problemsOf({ file: missing })).toEqual([
+    `Cannot read the configuration file ${missing}: there is no such file; give the path of an existing file with --config`,
+  ]);
+  expect(problemsOf({ file: dir })).toEqual([
+    `Cannot read the configuration file ${dir}: it is a directory; give the path of a file`,
+  ]);
   expect(problemsOf({ file: binary })).toEqual([`Cannot read the configuration file ${binary}: it is not UTF-8 text`]);
   expect(problemsOf({ file: big })).toEqual([`${big}: larger than 1 MiB, the limit of a configuration file`]);
-  expect(problemsOf({ file: "/dev/zero" })).toEqual(["/dev/zero: larger than 1 MiB, the limit of a configuration file"]);
+  expect(problemsOf({ file: "/dev/zero" })).toEqual([
+    "/dev/zero: larger than 1 MiB, the limit of a configuration file",
+  ]);
 });
