@@ -1,0 +1,187 @@
+/**
+ * The faults: each takes a lab with its load and leaves a dead server and the disk as the fault left it. What must then be
+ * found is its `promised`.
+ */
+import { setTimeout as delay } from "node:timers/promises";
+import type { Promised } from "./ledger.ts";
+import { describeExit, type Lab } from "./lab.ts";
+import type { CrashServer, SyncMode } from "./server.ts";
+
+export type FaultKind = "kill" | "syscall" | "power" | "eio" | "lying";
+
+export interface Fault {
+  readonly says: string;
+  /** Whether it needs a file system of its own. */
+  readonly needsVolume: boolean;
+  /** Faults that one data directory goes through. */
+  readonly perLab: number;
+  readonly syncModes: readonly SyncMode[];
+  promised(sync: SyncMode): Promised;
+  cause(lab: Lab): Promise<void>;
+}
+
+const bothModes: readonly SyncMode[] = ["always", "interval"];
+const LOAD_MS_MAX = 1_500;
+
+export const faults: Readonly<Record<FaultKind, Fault>> = {
+  kill: {
+    says: "SIGKILL at a random moment: under load, at the start, or while it ends after SIGTERM",
+    needsVolume: false,
+    perLab: 5,
+    syncModes: bothModes,
+    promised: () => "all",
+    async cause(lab) {
+      const { random, sender } = lab;
+      const server = await lab.ready();
+      const sending = sender.run(await server.url());
+      await Promise.race([delay(random.between(50, LOAD_MS_MAX)), sending]);
+      if (random.chance(0.2)) await endHalfway(server, lab);
+      else await server.end("SIGKILL");
+      sender.stop();
+      await sending;
+      while (random.chance(0.25)) await killAtStart(lab);
+    },
+  },
+
+  syscall: {
+    says: "SIGKILL at the n-th call of one kind",
+    needsVolume: false,
+    perLab: 4,
+    syncModes: bothModes,
+    promised: () => "all",
+    async cause(lab) {
+      const { random, sender } = lab;
+      await stopBetweenFaults(lab);
+      const { call, paths, last } = random.pick(killPoints(lab.volume.dataDir));
+      const server = lab.start([
+        ...paths.flatMap((path) => ["-P", path]),
+        "-e",
+        `trace=${call}`,
+        "-e",
+        `inject=${call}:signal=KILL:when=${random.between(1, last)}`,
+      ]);
+      if ((await server.ready()) === undefined) return;
+      const sending = sender.run(await server.url());
+      await Promise.race([delay(LOAD_MS_MAX), server.exited]);
+      await server.end("SIGKILL");
+      sender.stop();
+      await sending;
+    },
+  },
+
+  power: {
+    says: "power cut at a random moment: under load, or once more while it recovers",
+    needsVolume: true,
+    perLab: 4,
+    syncModes: bothModes,
+    promised: (sync) => (sync === "always" ? "all" : "prefix"),
+    async cause(lab) {
+      const server = await lab.ready();
+      const sending = lab.sender.run(await server.url());
+      await Promise.race([delay(lab.random.between(50, LOAD_MS_MAX)), sending]);
+      await cutPower(lab, server, sending);
+      while (lab.random.chance(0.25)) {
+        const recovering = lab.start();
+        await Promise.race([delay(lab.random.between(100, 1_000)), recovering.exited]);
+        await cutPower(lab, recovering);
+      }
+    },
+  },
+
+  eio: {
+    says: "a failed fdatasync, retries by the sender, then a power cut",
+    needsVolume: true,
+    perLab: 2,
+    syncModes: bothModes,
+    promised: (sync) => (sync === "always" ? "all" : "prefix"),
+    async cause(lab) {
+      const { random, sender } = lab;
+      await stopBetweenFaults(lab);
+      const first = random.between(2, 60);
+      const server = lab.start(["-e", "trace=fdatasync", "-e", `inject=fdatasync:error=EIO:when=${first}`]);
+      if ((await server.ready()) === undefined)
+        throw new Error(`A failed sync ended the server: ${describeExit(server)}`);
+      const sending = sender.run(await server.url());
+      await Promise.race([delay(LOAD_MS_MAX), sending]);
+      await untilHealed(lab);
+      await cutPower(lab, server, sending);
+    },
+  },
+
+  lying: {
+    says: "the negative control: fdatasync and fsync that do nothing, then a power cut. It must lose data",
+    needsVolume: true,
+    perLab: 1,
+    syncModes: ["always"],
+    promised: () => "all",
+    async cause(lab) {
+      const server = lab.start(["-e", "trace=fdatasync,fsync", "-e", "inject=fdatasync,fsync:retval=0"]);
+      if ((await server.ready()) === undefined) throw new Error(`The server did not start: ${describeExit(server)}`);
+      const sending = lab.sender.run(await server.url());
+      await Promise.race([delay(LOAD_MS_MAX), sending]);
+      await cutPower(lab, server, sending);
+    },
+  },
+};
+
+/** The calls that change what is on disk, and those that read it at the start; `last` is the highest n that is tried. */
+function killPoints(dataDir: string): readonly { call: string; paths: readonly string[]; last: number }[] {
+  const numbered = (dir: string): string[] =>
+    Array.from({ length: 64 }, (_, index) => `${dir}/${String(index).padStart(8, "0")}`);
+  const files = [...numbered(`${dataDir}/wal`), ...numbered(`${dataDir}/chunks_head`)];
+  return [
+    { call: "pwrite64", paths: [], last: 120 },
+    { call: "pwrite64", paths: numbered(`${dataDir}/chunks_head`), last: 4 },
+    { call: "fdatasync", paths: [], last: 80 },
+    { call: "fdatasync", paths: numbered(`${dataDir}/chunks_head`), last: 4 },
+    { call: "fsync", paths: [], last: 6 },
+    { call: "openat", paths: files, last: 10 },
+    { call: "pread64", paths: files, last: 10 },
+    { call: "ftruncate", paths: files, last: 2 },
+  ];
+}
+
+/** Killed at some moment between SIGTERM and its end; when it was faster, it must have ended well. */
+async function endHalfway(server: CrashServer, lab: Lab): Promise<void> {
+  server.child.kill("SIGTERM");
+  lab.sender.stop();
+  await Promise.race([delay(lab.random.between(0, 300)), server.exited]);
+  const { code, signal } = await server.end("SIGKILL");
+  if (signal === null && code !== 0) throw new Error(`SIGTERM ended it with ${describeExit(server)}`);
+}
+
+async function killAtStart(lab: Lab): Promise<void> {
+  const server = lab.start();
+  await Promise.race([delay(lab.random.between(100, 1_200)), server.exited]);
+  const { code, signal } = await server.end("SIGKILL");
+  if (signal === null) throw new Error(`It ended at its start, with code ${code}`);
+}
+
+/** A server that was left running ends before one starts under strace: one more way to go. */
+async function stopBetweenFaults(lab: Lab): Promise<void> {
+  if (!lab.server || lab.server.exit) return;
+  const { code, signal } = await lab.server.end(lab.random.chance(0.5) ? "SIGTERM" : "SIGKILL");
+  if (signal === null && code !== 0) throw new Error(`SIGTERM ended it with ${describeExit(lab.server)}`);
+}
+
+async function cutPower(lab: Lab, server: CrashServer, sending?: Promise<void>): Promise<void> {
+  // The shutdown call lets a sync that is under way succeed for data that is gone: what is answered from here on is in doubt.
+  lab.sender.freeze();
+  lab.volume.cut();
+  await server.end("SIGKILL");
+  await sending;
+  lab.volume.restore();
+}
+
+const HEAL_MS_MAX = 20_000;
+
+/** Writes must be accepted again after a failed sync; then the load goes on for a moment. */
+async function untilHealed({ sender, random }: Lab): Promise<void> {
+  const endMs = performance.now() + HEAL_MS_MAX;
+  while (sender.unavailable > 0 && sender.ackedSinceUnavailable === 0) {
+    if (performance.now() > endMs)
+      throw new Error(`No write was accepted in the ${HEAL_MS_MAX / 1000} s after a failed sync`);
+    await delay(20);
+  }
+  await delay(random.between(0, 500));
+}
