@@ -10,6 +10,8 @@ import type { StepGrid } from "../plan/node.ts";
 export interface SampleReader {
   /** Where storage puts the chunks of the next few series. */
   readonly batch: ChunkBatch;
+  /** Empties the batch; whoever reads a selection does so before storage fills it again. */
+  clearBatch(): void;
   /** Decodes series `i` of the batch, stale markers included. @returns how many samples it has */
   decode(i: number): number;
   /** Room for a batch of rows, until the query ends. */

@@ -76,6 +76,7 @@ class SeriesScan {
   decodeNext(): boolean {
     const { samples, budget } = this.#execution;
     if (this.#inBatch === samples.batch.seriesCount || this.#inBatch === 0) {
+      samples.clearBatch();
       if (!this.#selected.next(samples.batch)) return false;
       this.#inBatch = 0;
       budget.check();

@@ -1,0 +1,294 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { loadKernelModule } from "../../../src/tsdb/kernel/load.ts";
+import { systemClock } from "../../../src/base/clock.ts";
+import { DEFAULT_LIMITS, QueryBudget } from "../../../src/tsdb/promql/budget.ts";
+import { WINDOW_FUNCTIONS } from "../../../src/tsdb/promql/functions/windows.ts";
+import { KernelReader } from "../../../src/tsdb/promql/kernel-reader.ts";
+import type { SampleReader } from "../../../src/tsdb/promql/operators/sample-reader.ts";
+import type { StepGrid } from "../../../src/tsdb/promql/plan/node.ts";
+import { QueryMemory } from "../../../src/tsdb/promql/query-memory.ts";
+import { WINDOW_KERNELS } from "../../../src/tsdb/promql/window-kernels.ts";
+import { CHUNK_XOR } from "../../../src/tsdb/storage.ts";
+import { STALE, encodeXor } from "../../support/fake-storage.ts";
+import { OracleReader } from "../../support/sample-oracle.ts";
+
+const memory = new QueryMemory(loadKernelModule());
+const kernelReader = (limits = DEFAULT_LIMITS) => new KernelReader(memory, new QueryBudget(limits, systemClock));
+
+interface Series {
+  readonly times: readonly number[];
+  readonly values: Float64Array;
+}
+
+/** Puts series into a reader's batch, in chunks of at most `chunkSamples`. */
+function fill(reader: SampleReader, series: readonly Series[], chunkSamples: number): void {
+  const { batch } = reader;
+  reader.clearBatch();
+  batch.chunkStart.length = batch.chunkAddress.length = batch.chunkBytes.length = batch.encoding.length = 0;
+  batch.chunkStart.push(0);
+  for (const { times, values } of series) {
+    for (let start = 0; start < times.length; start += chunkSamples) {
+      const end = start + chunkSamples;
+      putChunk(reader, encodeXor(times.slice(start, end), values.subarray(start, end)));
+    }
+    batch.chunkStart.push(batch.chunkAddress.length);
+    batch.seriesCount++;
+  }
+}
+
+function putChunk({ batch }: SampleReader, chunk: Uint8Array, encoding = CHUNK_XOR): void {
+  const address = batch.reserve(chunk.length)!;
+  batch.store(address, chunk);
+  batch.chunkAddress.push(address);
+  batch.chunkBytes.push(chunk.length);
+  batch.encoding.push(encoding);
+}
+
+// What series are made of: counters with resets, gauges, and every value that is special somewhere.
+const special = fc.constantFrom(0, -0, 1, -1, NaN, Infinity, -Infinity, 1e308, -1.7e308, 5e-324, 2 ** 53, 0.1);
+const anyValue = fc.oneof(
+  { weight: 4, arbitrary: fc.double({ noNaN: true, min: -1e6, max: 1e6 }) },
+  { weight: 2, arbitrary: fc.integer({ min: 0, max: 20 }) },
+  { weight: 2, arbitrary: special },
+  { weight: 1, arbitrary: fc.constant("stale" as const) },
+);
+const counterSteps = fc.oneof(
+  { weight: 8, arbitrary: fc.double({ noNaN: true, min: 0, max: 100 }) },
+  { weight: 1, arbitrary: fc.constant("reset" as const) },
+  { weight: 1, arbitrary: fc.constant("stale" as const) },
+);
+const gaps = fc.oneof(
+  { weight: 6, arbitrary: fc.constant(15_000) },
+  { weight: 2, arbitrary: fc.constantFrom(1, 14_999, 15_001, 60_000) },
+  { weight: 1, arbitrary: fc.integer({ min: 1, max: 2_000_000 }) },
+);
+
+function column(values: readonly (number | "stale")[]): Float64Array {
+  const written = new Float64Array(values.length);
+  values.forEach((value, i) => written.set(value === "stale" ? STALE : [value], i));
+  return written;
+}
+
+function counted(steps: readonly (number | "stale" | "reset")[]): (number | "stale")[] {
+  let total = 0;
+  return steps.map((step) => (step === "stale" ? step : (total = step === "reset" ? 0 : total + step)));
+}
+
+const series: fc.Arbitrary<Series> = fc
+  .record({
+    start: fc.oneof(fc.constantFrom(0, -600_000, 1_700_000_000_000), fc.integer({ min: -1e14, max: 1e14 })),
+    samples: fc.oneof(
+      fc.array(fc.tuple(gaps, anyValue), { maxLength: 80 }),
+      fc
+        .array(fc.tuple(gaps, counterSteps), { maxLength: 80 })
+        .map((drawn) => counted(drawn.map(([, step]) => step)).map((value, i) => [drawn[i]![0], value] as const)),
+    ),
+  })
+  .map(({ start, samples }) => {
+    let time = start;
+    return { times: samples.map(([gap]) => (time += gap)), values: column(samples.map(([, value]) => value)) };
+  });
+
+/** A grid near a series' samples, often with steps and windows that fall on them exactly. */
+const reading = fc.record({
+  backMs: fc.constantFrom(0, 0, 15_000, 60_000, 1, -300_000, 1e9, -1e9),
+  stepMs: fc.constantFrom(0, 1, 15_000, 15_001, 60_000, 300_000, 3_600_000),
+  count: fc.integer({ min: 1, max: 40 }),
+  windowMs: fc.constantFrom(1, 15_000, 14_999, 30_000, 60_000, 300_000, 301_234, 3_600_000, 1e10),
+});
+
+const cases = fc.record({
+  series: fc.array(series, { minLength: 1, maxLength: 3 }),
+  reading,
+  chunkSamples: fc.integer({ min: 1, max: 120 }),
+});
+
+const gridOf = (
+  { times }: Series,
+  { backMs, stepMs, count }: { backMs: number; stepMs: number; count: number },
+): StepGrid => ({
+  startMs: (times[0] ?? 0) - backMs,
+  stepMs,
+  count,
+});
+
+/** Both readers' rows for every series, compared cell by cell. */
+function expectEqualRows(
+  { series: given, chunkSamples }: { readonly series: readonly Series[]; readonly chunkSamples: number },
+  grid: StepGrid,
+  compute: (reader: SampleReader, row: Float64Array) => void,
+): void {
+  const [kernel, oracle] = [kernelReader(), new OracleReader()].map((reader: SampleReader) => {
+    fill(reader, given, chunkSamples);
+    return given.map((_, i) => {
+      const row = reader.allocate(grid.count);
+      reader.decode(i);
+      compute(reader, row);
+      return row;
+    });
+  });
+  kernel!.forEach((row, i) => expectSameCells(row, oracle![i]!));
+}
+
+/** Equal bit for bit, except that NaNs which were computed are all alike. */
+function expectSameCells(actual: Float64Array, expected: Float64Array): void {
+  for (let i = 0; i < expected.length; i++) {
+    const [a, b] = [bitsOf(actual, i), bitsOf(expected, i)];
+    const isNaNInBoth = Number.isNaN(actual[i]) && Number.isNaN(expected[i]);
+    if (a === b || (isNaNInBoth && a !== STALE_BITS && b !== STALE_BITS)) continue;
+    expect.fail(`step ${i}: ${actual[i]} (${a.toString(16)}) should be ${expected[i]} (${b.toString(16)})`);
+  }
+}
+
+const bitsOf = (values: Float64Array, i: number): bigint =>
+  new BigUint64Array(values.buffer, values.byteOffset, values.length)[i]!;
+const STALE_BITS = bitsOf(STALE, 0);
+
+test("every window function is in the kernel", () => {
+  expect([...WINDOW_KERNELS.keys()].sort()).toEqual([...WINDOW_FUNCTIONS.keys()].sort());
+});
+
+for (const name of WINDOW_FUNCTIONS.keys())
+  test(`${name} in the kernel equals the specification to the last bit`, () => {
+    fc.assert(
+      fc.property(cases, fc.constantFrom(0, 0.5, 0.9, 1, 0.123, -1, 2, NaN), (given, quantile) => {
+        const grid = gridOf(given.series[0]!, given.reading);
+        const parameter = new Float64Array(grid.count).fill(quantile);
+        expectEqualRows(given, grid, (reader, row) =>
+          reader.window(name, grid, given.reading.windowMs, parameter, row),
+        );
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+test("looking back finds the newest sample, unless it is stale or too old", () => {
+  fc.assert(
+    fc.property(cases, fc.constantFrom("value" as const, "timestamp" as const), (given, yields) => {
+      const grid = gridOf(given.series[0]!, given.reading);
+      expectEqualRows(given, grid, (reader, row) => reader.lookback(grid, given.reading.windowMs, yields, row));
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test("the samples of a window come out as they went in, stale markers left out", () => {
+  fc.assert(
+    fc.property(cases, (given) => {
+      const endMs = gridOf(given.series[0]!, given.reading).startMs;
+      const [kernel, oracle] = [kernelReader(), new OracleReader()].map((reader: SampleReader) => {
+        fill(reader, given.series, given.chunkSamples);
+        return given.series.map((_, i) => {
+          reader.decode(i);
+          return reader.samples(endMs, given.reading.windowMs);
+        });
+      });
+      kernel!.forEach(({ times, values }, i) => {
+        expect([...times]).toEqual([...oracle![i]!.times]);
+        expectSameCells(values, oracle![i]!.values);
+      });
+    }),
+    { numRuns: 150 },
+  );
+});
+
+test("a NaN keeps its payload wherever a value is only passed on", () => {
+  const payload = new Float64Array(new BigUint64Array([0x7ff8_0000_0bad_cafen]).buffer);
+  const grid = { startMs: 10, stepMs: 1, count: 1 };
+  const reader = kernelReader();
+  for (const compute of [
+    (row: Float64Array) => reader.lookback(grid, 100, "value", row),
+    ...["first", "last", "min", "max"].map(
+      (name) => (row: Float64Array) => reader.window(`${name}_over_time`, grid, 100, undefined, row),
+    ),
+    (row: Float64Array) => row.set(reader.samples(10, 100).values),
+  ]) {
+    fill(reader, [{ times: [5], values: payload }], 1);
+    reader.decode(0);
+    const row = reader.allocate(1);
+    compute(row);
+    expect(bitsOf(row, 0).toString(16)).toBe("7ff800000badcafe");
+  }
+});
+
+test("a series may be larger than a batch, and than the memory so far", () => {
+  const sampleCount = 120_000;
+  const times = Array.from({ length: sampleCount }, (_, i) => i * 7 + (i % 5));
+  const values = Float64Array.from({ length: sampleCount }, (_, i) => Math.sin(i) * 1e9);
+  const reader = kernelReader();
+  reader.clearBatch();
+  const { batch } = reader;
+  batch.chunkStart.splice(0, Infinity, 0);
+  batch.chunkAddress.length = batch.chunkBytes.length = batch.encoding.length = 0;
+  // Chunks are padded, so that few samples make many bytes.
+  for (let start = 0; start < sampleCount; start += 120) {
+    const chunk = encodeXor(times.slice(start, start + 120), values.subarray(start, start + 120));
+    putChunk(reader, Buffer.concat([chunk, Buffer.alloc(20_000)]));
+  }
+  batch.chunkStart.push(batch.chunkAddress.length);
+  expect(reader.decode(0)).toBe(sampleCount);
+  const { times: back, values: valuesBack } = reader.samples(times.at(-1)!, 1e12);
+  expect([...back]).toEqual(times);
+  expectSameCells(valuesBack, values);
+});
+
+test("a batch takes the next series only as far as its region goes", () => {
+  const reader = kernelReader();
+  reader.clearBatch();
+  expect(reader.batch.reserve(3_000_000)).toBeGreaterThan(0);
+  reader.batch.seriesCount = 1;
+  expect(reader.batch.reserve(3_000_000)).toBe(undefined);
+  expect(reader.batch.reserve(500_000)).toBeGreaterThan(0);
+});
+
+test("memory for chunks, samples and rows counts against the query", () => {
+  const limits = { ...DEFAULT_LIMITS, memoryBytesMax: 16 * 1024 * 1024 };
+  const tooMuch = expect.objectContaining({ code: "QUERY_LIMIT" });
+  expect(() => kernelReader(limits).allocate(3_000_000)).toThrow(tooMuch);
+  expect(() => kernelReader(limits).batch.reserve(20_000_000)).toThrow(tooMuch);
+  expect(() => {
+    const reader = kernelReader(limits);
+    for (;;) reader.batch.reserve(60_000);
+  }).toThrow(tooMuch);
+});
+
+test("a damaged chunk is an error that says so, whatever the damage", () => {
+  const chunk = encodeXor(
+    Array.from({ length: 120 }, (_, i) => i * 15_000),
+    Float64Array.from({ length: 120 }, (_, i) => i ** 1.5),
+  );
+  const decoded = (bytes: Uint8Array, encoding = CHUNK_XOR) => {
+    const reader = kernelReader();
+    reader.clearBatch();
+    reader.batch.chunkStart.splice(0, Infinity, 0, 1);
+    reader.batch.chunkAddress.length = reader.batch.chunkBytes.length = reader.batch.encoding.length = 0;
+    putChunk(reader, bytes, encoding);
+    const count = reader.decode(0);
+    const row = reader.allocate(50);
+    for (const name of WINDOW_FUNCTIONS.keys())
+      reader.window(name, { startMs: 0, stepMs: 60_000, count: 50 }, 300_000, new Float64Array(50).fill(0.5), row);
+    return count;
+  };
+  const corrupt = expect.objectContaining({ code: "CHUNK_CORRUPT" });
+  expect(decoded(chunk)).toBe(120);
+  expect(() => decoded(chunk, 7)).toThrow(corrupt);
+  expect(() => decoded(chunk.subarray(0, 100))).toThrow(corrupt);
+  expect(() => decoded(Uint8Array.of(0xff))).toThrow(corrupt);
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(fc.nat(chunk.length - 1), fc.nat(255)), { minLength: 1, maxLength: 8 }),
+      (changes) => {
+        const damaged = Uint8Array.from(chunk);
+        for (const [at, byte] of changes) damaged[at] = byte;
+        // Either it is noticed, or it reads as other samples; it never leaves the columns.
+        try {
+          decoded(damaged);
+        } catch (error) {
+          expect(error).toEqual(corrupt);
+        }
+      },
+    ),
+    { numRuns: 300 },
+  );
+});
