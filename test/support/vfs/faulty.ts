@@ -9,7 +9,7 @@
 import { messageOf } from "../../../src/base/errors.ts";
 import type { Vfs } from "../../../src/base/vfs.ts";
 import { type Errno, errnoError } from "./errno.ts";
-import { interceptVfs, type VfsCall, type VfsHook } from "./intercept.ts";
+import { innermost, interceptVfs, type VfsCall, type VfsHook } from "./intercept.ts";
 import { MemoryFile, MemoryVfs } from "./memory.ts";
 
 export interface Fault {
@@ -52,7 +52,8 @@ export function faultyVfs(inner: Vfs, fault: Fault): FaultyVfs {
       const { operation, file, write } = call;
       if (operation === "exists") return false as Awaited<ReturnType<typeof run>>;
       if (operation === "close") await file?.close();
-      if (operation === "sync" && file instanceof MemoryFile) file.failSync();
+      const inner = file && innermost(file);
+      if (operation === "sync" && inner instanceof MemoryFile) inner.failSync();
       if (write && fault.short)
         await file?.write(write.data.subarray(0, write.data.byteLength >> 1), write.positionBytes);
       throw failure(call);

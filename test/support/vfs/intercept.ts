@@ -51,9 +51,19 @@ export function interceptVfs(inner: Vfs, hook: VfsHook): Vfs {
   };
 }
 
+/** What an intercepted file stands before. */
+const inners = new WeakMap<VfsFile, VfsFile>();
+
+/** The file itself, behind whatever intercepts it. */
+export function innermost(file: VfsFile): VfsFile {
+  let inner = file;
+  for (let next = inners.get(inner); next; next = inners.get(inner)) inner = next;
+  return inner;
+}
+
 function interceptFile(file: VfsFile, hook: VfsHook): VfsFile {
   const { path } = file;
-  return {
+  const intercepted: VfsFile = {
     path,
     write: (data, positionBytes) =>
       hook.async({ operation: "write", path, file, write: { data, positionBytes } }, () =>
@@ -68,4 +78,6 @@ function interceptFile(file: VfsFile, hook: VfsHook): VfsFile {
     close: () => hook.async({ operation: "close", path, file }, () => file.close()),
     closeSync: () => hook.sync({ operation: "close", path, file }, () => file.closeSync()),
   };
+  inners.set(intercepted, file);
+  return intercepted;
 }
