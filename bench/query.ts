@@ -1,0 +1,215 @@
+/**
+ * What does a query cost?
+ *
+ * Range queries over one day of a thousand counters (5,760 samples each), step a minute, and instant queries over a hundred
+ * node_exporter-like targets (100,000 series of 28 samples, 25,600 of them CPU times). All servers get the same data by
+ * remote write, in order of time. Prometheus is given time to turn its head into blocks, as it does by itself every two
+ * hours; VictoriaMetrics' cache of results is switched off. Queries come one after the other on one connection, in rounds;
+ * a server that is not asked is stopped. What ours answers must be what Prometheus answers, within 1e-9.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { metricsOf } from "../e2e/support/http.ts";
+import { until } from "../e2e/support/until.ts";
+import { budgets, judge, type Verdict } from "./support/budgets.ts";
+import type { Benchmark, BenchOptions, Row } from "./support/report.ts";
+import { BenchServer, chosen, prometheus, tsdb, victoriaMetrics, withWorkspace } from "./support/servers.ts";
+import { median, quantile } from "./support/statistics.ts";
+import { firstDifference, parseAnswer, timedQuery, type Query } from "./support/timed-query.ts";
+import { prepare, sendAll } from "./support/write-load.ts";
+import { httpRequests } from "./workloads/http-requests.ts";
+import { nodeExporter } from "./workloads/node-exporter.ts";
+import { SCRAPE_INTERVAL_MS, Workload } from "./workloads/write-requests.ts";
+
+const DAY_MS = 86_400_000;
+const QUICK_RANGE_MS = DAY_MS / 8;
+const STEP_MS = 60_000;
+const NODE_TARGETS = 100;
+const NODE_SCRAPES = 28;
+const TOLERANCE = 1e-9;
+
+interface Case {
+  readonly query: string;
+  readonly kind: "range" | "instant";
+  /** How often it is asked in a row: short ones take less than the clock of /proc tells apart. */
+  readonly repeats: number;
+  readonly budget?: "rangeQuery" | "instantQuery";
+}
+
+const CASES: readonly Case[] = [
+  { query: "sum(rate(http_requests_total[5m]))", kind: "range", repeats: 2, budget: "rangeQuery" },
+  { query: "sum by (instance, code) (rate(http_requests_total[5m]))", kind: "range", repeats: 2 },
+  { query: "max by (handler) (max_over_time(http_requests_total[1h]))", kind: "range", repeats: 2 },
+  { query: "rate(http_requests_total[5m])", kind: "range", repeats: 1 },
+  { query: "sum by (mode) (rate(node_cpu_seconds_total[5m]))", kind: "instant", repeats: 10, budget: "instantQuery" },
+  { query: "avg by (instance) (node_cpu_seconds_total)", kind: "instant", repeats: 10 },
+  { query: 'count by (__name__) ({job="node-exporter"})', kind: "instant", repeats: 5 },
+];
+
+/** What a user must set to select 100,000 series and a bit in one query, or to read as many samples at once. */
+const TSDB_FLAGS = ["--query-max-series=1000000", "--query-max-samples=100000000"];
+
+interface Measured {
+  readonly latenciesMs: number[];
+  readonly cpuMs: number[];
+  answerBytes: number;
+}
+
+export const query: Benchmark = {
+  name: "query",
+  question: "What does a query cost?",
+  run: (options) =>
+    withWorkspace("query", async (workspace) => {
+      const servers: BenchServer[] = [];
+      for (const product of chosen([tsdb({ flags: TSDB_FLAGS }), victoriaMetrics, prometheus()], options.servers))
+        servers.push(await BenchServer.start(product, workspace));
+      const rangeMs = options.isQuick ? QUICK_RANGE_MS : DAY_MS;
+      const endMs = await load(servers, rangeMs, options);
+      for (const server of servers) await settle(server, options);
+
+      const queries = CASES.map(({ query: text, kind }): Query => ({
+        query: text,
+        timeMs: endMs,
+        ...(kind === "range" ? { range: { lengthMs: rangeMs, stepMs: STEP_MS } } : {}),
+      }));
+      const differences = await compareAnswers(servers, queries);
+      for (const server of servers) server.pause();
+      const measured = await measureRounds(servers, queries, options);
+      for (const server of servers) await server.kill();
+      return {
+        sections: CASES.map(({ query: text, kind }, i) => ({
+          title: `${kind} query: ${text}`,
+          rows: servers.map((server, s) => rowOf(server, measured[s]![i]!)),
+        })),
+        verdicts: CASES.flatMap((asked, i) =>
+          verdictsOf(
+            asked,
+            servers,
+            measured.map((ofServer) => ofServer[i]!),
+          ),
+        ),
+        notes: [
+          ...differences,
+          `range of ${rangeMs / 3_600_000} h, step ${STEP_MS / 1000} s; ours with ${TSDB_FLAGS.join(" ")}`,
+        ],
+      };
+    }),
+};
+
+/** Writes both data sets to all servers. @returns the time that queries end at: the newest sample */
+async function load(
+  servers: readonly BenchServer[],
+  rangeMs: number,
+  { connections, progress }: BenchOptions,
+): Promise<number> {
+  const now = Date.now();
+  const counters = new Workload({
+    population: httpRequests,
+    targetCount: 1,
+    startMs: now - rangeMs - SCRAPE_INTERVAL_MS,
+  });
+  const nodes = new Workload({
+    population: nodeExporter,
+    targetCount: NODE_TARGETS,
+    startMs: now - NODE_SCRAPES * SCRAPE_INTERVAL_MS,
+  });
+  const sets = [
+    { workload: counters, scrapes: rangeMs / SCRAPE_INTERVAL_MS, samplesPerSeries: 60 },
+    { workload: nodes, scrapes: NODE_SCRAPES, samplesPerSeries: 7 },
+  ];
+  for (const { workload, scrapes, samplesPerSeries } of sets) {
+    const shape = { samplesPerSeries, samplesPerRequest: workload.seriesPerTarget * samplesPerSeries };
+    while (workload.scrapeCount < scrapes) {
+      const requests = workload.nextScrape(shape).map(prepare).toArray();
+      await Promise.all(servers.map(({ port }) => sendAll(requests, { port, connections })));
+    }
+    progress(`${workload.seriesCount} series with ${workload.scrapeCount} samples each written`);
+  }
+  return Math.floor(Math.max(counters.newestMs, nodes.newestMs) / 1000) * 1000;
+}
+
+/** Brings what was written to the form in which a server that runs for a while has it. */
+async function settle({ product, url }: BenchServer, { progress }: BenchOptions): Promise<void> {
+  progress(`${product.name} settles`);
+  if (product.peer === "VictoriaMetrics") await fetch(`${url}/internal/force_flush`);
+  if (product.peer === "Prometheus") {
+    const everyMs = 1000;
+    const timeoutMs = 240_000;
+    const chunkRangeMs = 2 * 3_600_000;
+    const isCompact = async () => {
+      const metrics = await metricsOf(url);
+      const [mint, maxt] = [metrics.get("prometheus_tsdb_head_min_time"), metrics.get("prometheus_tsdb_head_max_time")];
+      return maxt! - mint! < 1.5 * chunkRangeMs ? true : undefined;
+    };
+    await until("Prometheus to compact its head", isCompact, { timeoutMs, everyMs });
+  }
+  await sleep(3000);
+}
+
+/** @returns a sentence for each query that ours and Prometheus answer differently, or one that says there is none */
+async function compareAnswers(servers: readonly BenchServer[], queries: readonly Query[]): Promise<string[]> {
+  const ours = servers.find(({ product }) => product.peer === undefined);
+  const peer = servers.find(({ product }) => product.peer === "Prometheus");
+  if (ours === undefined || peer === undefined) return ["answers: not compared"];
+  const differences: string[] = [];
+  for (const asked of queries) {
+    const [a, b] = [parseAnswer(await timedQuery(ours.url, asked)), parseAnswer(await timedQuery(peer.url, asked))];
+    const difference = firstDifference(a, b, TOLERANCE);
+    if (difference !== undefined) differences.push(`DIFFERENT ANSWERS: ${asked.query}: ${difference}`);
+  }
+  return differences.length > 0 ? differences : [`answers: the same as Prometheus' within ${TOLERANCE}`];
+}
+
+/** @returns for each server, for each query */
+async function measureRounds(
+  servers: readonly BenchServer[],
+  queries: readonly Query[],
+  { rounds = 0, isQuick, progress }: BenchOptions,
+): Promise<Measured[][]> {
+  const measured = servers.map(() => CASES.map((): Measured => ({ latenciesMs: [], cpuMs: [], answerBytes: 0 })));
+  const count = rounds || (isQuick ? 2 : 8);
+  // The first round warms up.
+  for (let round = 0; round <= count; round++) {
+    for (const [s, server] of servers.entries()) {
+      server.resume();
+      for (const [i, asked] of queries.entries()) {
+        const into = measured[s]![i]!;
+        const cpuBefore = server.cpuSeconds();
+        const { repeats } = CASES[i]!;
+        for (let repeat = 0; repeat < repeats; repeat++) {
+          const answer = await timedQuery(server.url, asked);
+          if (answer.status !== 200)
+            throw new Error(`${server.name}: ${asked.query}: ${answer.body.toString("utf8", 0, 600)}`);
+          into.answerBytes = answer.body.byteLength;
+          if (round > 0) into.latenciesMs.push(answer.ms);
+        }
+        if (round > 0) into.cpuMs.push(((server.cpuSeconds() - cpuBefore) * 1000) / repeats);
+      }
+      server.pause();
+    }
+    progress(`round ${round} of ${count}`);
+  }
+  return measured;
+}
+
+const rowOf = (server: BenchServer, { latenciesMs, cpuMs, answerBytes }: Measured): Row => ({
+  server: server.name,
+  "CPU ms": median(cpuMs),
+  "p50 ms": quantile(latenciesMs, 0.5),
+  "p99 ms": quantile(latenciesMs, 0.99),
+  "answer kB": answerBytes / 1000,
+  queries: latenciesMs.length,
+});
+
+function verdictsOf(
+  { budget, query: text }: Case,
+  servers: readonly BenchServer[],
+  measured: readonly Measured[],
+): Verdict[] {
+  const ours = servers.findIndex(({ product }) => product.peer === undefined);
+  if (budget === undefined || ours < 0) return [];
+  return servers.flatMap(({ product: { peer } }, i) =>
+    peer === undefined
+      ? []
+      : [judge(budgets[budget][peer], text, median(measured[ours]!.cpuMs), median(measured[i]!.cpuMs))],
+  );
+}
