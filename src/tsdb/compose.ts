@@ -5,7 +5,7 @@ import type { Clock } from "../base/clock.ts";
 import { formatDurationMs } from "../base/duration.ts";
 import type { Logger } from "../base/logger.ts";
 import { realVfs } from "../base/vfs.ts";
-import { toYaml, type Config, type LoadedConfig } from "./config.ts";
+import { toYaml, type Config, type ConfigInForce, type SettingValue } from "./config.ts";
 import { Database, type DatabaseApi, type DatabaseState } from "./db.ts";
 import { buildApp } from "./http/app.ts";
 import { buildProbeApp } from "./http/probe.ts";
@@ -27,16 +27,15 @@ export interface Lifecycle {
 }
 
 export interface CompositionDeps {
-  /** The configuration in force: another one after a reload. */
-  readonly loaded: () => LoadedConfig;
+  readonly live: ConfigInForce;
   readonly log: Logger;
   readonly clock: Clock;
 }
 
 const MiB = 1024 * 1024;
 
-export function compose({ loaded, log, clock }: CompositionDeps): Composition {
-  const { config } = loaded();
+export function compose({ live, log, clock }: CompositionDeps): Composition {
+  const { config } = live.current;
   const database = new Database({
     dataDir: config.storage.dataDir,
     walDir: config.wal.dir,
@@ -74,7 +73,7 @@ export function compose({ loaded, log, clock }: CompositionDeps): Composition {
     clock,
     log,
     build: { version, revision, formatVersion: FORMAT_VERSION, runtime: `node ${process.version}` },
-    config: configView(loaded),
+    config: configView(live),
     runtime: {
       startedAtMs: clock.nowMs(),
       workingDir: process.cwd(),
@@ -116,12 +115,19 @@ function servedDatabase(database: DatabaseApi, isStopping: () => boolean): Datab
   };
 }
 
-const configView = (loaded: () => LoadedConfig): ConfigView => ({
-  flags: () => Object.fromEntries(loaded().values.map(({ setting, text }) => [setting.flag, text])),
-  yaml: () => toYaml(loaded().values),
-  hash: () => loaded().hash,
-  loaded: () => ({ isSuccessful: loaded().isNewest, atMs: loaded().atMs }),
+const configView = (live: ConfigInForce): ConfigView => ({
+  flags: () => Object.fromEntries(live.current.values.map(({ setting, text }) => [setting.flag, text])),
+  yaml: () => toYaml(live.current.values),
+  hash: () => live.current.hash,
+  loaded: () => ({ isSuccessful: live.current.isNewest, atMs: live.current.atMs }),
+  reload() {
+    const { applied, needRestart } = live.reload();
+    return { applied: valuesByKey(applied), needRestart: valuesByKey(needRestart) };
+  },
 });
+
+const valuesByKey = (values: readonly SettingValue[]): Readonly<Record<string, string>> =>
+  Object.fromEntries(values.map(({ setting, text }) => [setting.key, text]));
 
 const httpOptions = ({ server, limits, query, metrics }: Config): HttpOptions => ({
   server,

@@ -6,11 +6,11 @@ import { createHash } from "node:crypto";
 import { didYouMean } from "../base/did-you-mean.ts";
 import { TsdbError } from "../base/errors.ts";
 import { badValue, parseConfigFile, readConfigFile, type FileValue } from "./config/file.ts";
-import { allSettings, variableOf, type Config, type NamedSetting } from "./config/settings.ts";
+import { allSettings, variableOf, type Config, type NamedSetting, type Surroundings } from "./config/settings.ts";
 
 export type { Config } from "./config/settings.ts";
 export { formatListenAddress, type ListenAddress } from "./config/kinds.ts";
-export { allSettings, variableOf };
+export { allSettings, variableOf, type Surroundings };
 
 export type Origin =
   | { readonly from: "default" }
@@ -48,7 +48,7 @@ export interface ConfigSources {
   /** --config; otherwise TSDB_CONFIG, otherwise there is no file. */
   readonly file: string | undefined;
   readonly nowMs: number;
-  readonly coreCount: number;
+  readonly surroundings: Surroundings;
 }
 
 const PROBLEMS_SHOWN_MAX = 20;
@@ -56,7 +56,7 @@ const PROBLEMS_SHOWN_MAX = 20;
 /**
  * @throws TsdbError BAD_CONFIG with every problem found, one a line: an unknown key, a value that is not allowed
  */
-export function loadConfig({ flags, env, file: fileFlag, coreCount, nowMs }: ConfigSources): LoadedConfig {
+export function loadConfig({ flags, env, file: fileFlag, surroundings, nowMs }: ConfigSources): LoadedConfig {
   const problems: string[] = [];
   const file = fileFlag ?? (env["TSDB_CONFIG"] || undefined);
   const inFile = file === undefined ? new Map<NamedSetting, FileValue>() : readFile(file, problems);
@@ -86,7 +86,7 @@ export function loadConfig({ flags, env, file: fileFlag, coreCount, nowMs }: Con
       add(setting, fileValue.value, { from: "file", file: file!, line: fileValue.line, column: fileValue.column });
     else {
       const standard = setting.default;
-      const text = typeof standard === "string" ? standard : standard.from({ dataDir, coreCount });
+      const text = typeof standard === "string" ? standard : standard.from({ dataDir, ...surroundings });
       add(setting, read(setting, text, `the default of ${setting.key}`), { from: "default" });
     }
     if (setting.flag === "data-dir") dataDir = values.at(-1)?.text ?? "";
@@ -164,6 +164,14 @@ export interface Reload {
   readonly applied: readonly SettingValue[];
   /** Changed too, but only a restart would apply them. */
   readonly needRestart: readonly SettingValue[];
+}
+
+/** The configuration of a running process. */
+export interface ConfigInForce {
+  /** Another one after a reload. */
+  readonly current: LoadedConfig;
+  /** Reads the configuration again; @throws TsdbError BAD_CONFIG, and then the old one stays in force */
+  reload(): Reload;
 }
 
 /** What comes of reading the configuration again while it is in use. */

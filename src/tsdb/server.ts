@@ -9,10 +9,10 @@ import { errnoOf, messageOf, TsdbError } from "../base/errors.ts";
 import { acquireDataDirLock } from "../base/lock.ts";
 import type { Logger } from "../base/logger.ts";
 import { compose } from "./compose.ts";
-import { formatListenAddress, type ListenAddress, type LoadedConfig } from "./config.ts";
+import { formatListenAddress, type ConfigInForce, type ListenAddress } from "./config.ts";
 
 export interface ServerDeps {
-  readonly loaded: () => LoadedConfig;
+  readonly live: ConfigInForce;
   readonly log: Logger;
   readonly clock: Clock;
 }
@@ -34,13 +34,13 @@ export interface Server {
  * Locks the data directory and listens.
  * @throws TsdbError DATA_DIR_LOCKED, IO (the directory, or an address that cannot be listened on); nothing stays open
  */
-export async function openServer({ loaded, log, clock }: ServerDeps): Promise<Server> {
-  const { config } = loaded();
+export async function openServer({ live, log, clock }: ServerDeps): Promise<Server> {
+  const { config } = live.current;
   const cleanups: (() => void | Promise<void>)[] = [];
   try {
     const lock = acquireDataDirLock(config.storage.dataDir);
     cleanups.push(() => lock.release());
-    const { database, app, probeApp, lifecycle, closeQueries } = compose({ loaded, log, clock });
+    const { database, app, probeApp, lifecycle, closeQueries } = compose({ live, log, clock });
     cleanups.push(() => database.close(), closeQueries);
 
     const { listen, probeListen } = config.server;

@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
+import { referenceDocs } from "../../scripts/reference-docs.ts";
 import { filesLike, read, root } from "./sources.ts";
 
 const docs = filesLike(/^(docs\/.*|[A-Z]+)\.md$/);
@@ -55,4 +56,14 @@ test("npm scripts that documents name exist", () => {
       .map(([whole]) => `${path}: ${whole}`),
   );
   expect(unknown).toEqual([]);
+});
+
+test("what is generated from the code is what the code generates", async () => {
+  const stale = [...(await referenceDocs())].filter(
+    ([path, text]) => !existsSync(join(root, path)) || read(path) !== text,
+  );
+  expect(
+    stale.map(([path]) => path),
+    "run `npm run generate`",
+  ).toEqual([]);
 });

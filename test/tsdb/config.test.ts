@@ -24,7 +24,14 @@ function fileWith(text: string): string {
 }
 
 const load = (sources: Partial<ConfigSources>) =>
-  loadConfig({ flags: new Map(), env: {}, file: undefined, coreCount: 2, nowMs: 0, ...sources });
+  loadConfig({
+    flags: new Map(),
+    env: {},
+    file: undefined,
+    surroundings: { coreCount: 2, isTerminal: false },
+    nowMs: 0,
+    ...sources,
+  });
 
 /** Three values of a setting, none of them its default, as a user might write them. */
 function samples({ kind, key }: NamedSetting): readonly [string, string, string] {
@@ -169,6 +176,12 @@ metrics:
 test("the write-ahead log lies in the data directory unless it is told otherwise", () => {
   expect(load({ flags: new Map([["data-dir", "/d/"]]) }).config.wal.dir).toBe("/d/wal");
   expect(load({ env: { TSDB_DATA_DIR: "/d", TSDB_WAL_DIR: "/w" } }).config.wal.dir).toBe("/w");
+});
+
+test("the log is text where a person reads it, unless it is told otherwise", () => {
+  const onTerminal = { surroundings: { coreCount: 2, isTerminal: true } };
+  expect(load(onTerminal).config.logging.format).toBe("text");
+  expect(load({ ...onTerminal, env: { TSDB_LOG_FORMAT: "json" } }).config.logging.format).toBe("json");
 });
 
 test("an empty variable counts as unset, except where empty has a meaning", () => {

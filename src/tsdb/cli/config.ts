@@ -1,11 +1,10 @@
 /** `tsdb config print` and `tsdb config check`: what is in force and why, and whether a file would be accepted. */
 import { Option, type Command } from "commander";
-import { availableParallelism } from "node:os";
 import { TsdbError } from "../../base/errors.ts";
 import { formatOrigin, loadConfig, type SettingValue } from "../config.ts";
 import { newCommand } from "./command.ts";
 import { exitCodes, tell, type ExitCode } from "./exit.ts";
-import { addSettingOptions, configFromOptions } from "./settings-options.ts";
+import { addSettingOptions, configFromOptions, surroundings } from "./settings-options.ts";
 import { printable, table } from "./table.ts";
 
 export function command(done: (exitCode: ExitCode) => void): Command {
@@ -34,7 +33,7 @@ export function command(done: (exitCode: ExitCode) => void): Command {
 
 function check(file: string): ExitCode {
   try {
-    loadConfig({ flags: new Map(), env: {}, file, coreCount: availableParallelism(), nowMs: Date.now() });
+    loadConfig({ flags: new Map(), env: {}, file, surroundings: surroundings(), nowMs: Date.now() });
   } catch (thrown) {
     if (!(thrown instanceof TsdbError && thrown.code === "BAD_CONFIG")) throw thrown;
     process.stderr.write(`${tell(thrown, false).lines.join("\n")}\n`);

@@ -1,7 +1,7 @@
 /** The settings table as command-line options, and back. */
 import { Option, type Command } from "commander";
 import { availableParallelism } from "node:os";
-import { allSettings, loadConfig, variableOf, type LoadedConfig } from "../config.ts";
+import { allSettings, loadConfig, variableOf, type LoadedConfig, type Surroundings } from "../config.ts";
 import { defaultText } from "../config/settings.ts";
 
 const sectionTitles: Readonly<Record<string, string>> = {
@@ -41,5 +41,10 @@ export function configFromOptions(command: Command, env: NodeJS.ProcessEnv = pro
     if (text !== undefined) flags.set(flag, String(text));
   }
   const file = given["config"] === undefined ? undefined : String(given["config"]);
-  return loadConfig({ flags, env, file, coreCount: availableParallelism(), nowMs: Date.now() });
+  return loadConfig({ flags, env, file, surroundings: surroundings(), nowMs: Date.now() });
 }
+
+export const surroundings = (): Surroundings => ({
+  coreCount: availableParallelism(),
+  isTerminal: process.stdout.isTTY,
+});

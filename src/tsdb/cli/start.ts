@@ -7,11 +7,12 @@ import type { Command } from "commander";
 import { systemClock } from "../../base/clock.ts";
 import { messageOf, TsdbError } from "../../base/errors.ts";
 import { createLogger, type ProcessLogger } from "../../base/logger-pino.ts";
-import { formatListenAddress, reloaded, type LoadedConfig } from "../config.ts";
+import { formatListenAddress, type LoadedConfig } from "../config.ts";
 import type { Server } from "../server.ts";
 import { version } from "../version.ts";
 import { newCommand } from "./command.ts";
 import { exitCodes, type ExitCode } from "./exit.ts";
+import { LiveConfig } from "./live-config.ts";
 import { addSettingOptions, configFromOptions } from "./settings-options.ts";
 
 /** Kubernetes kills after 30 s by default; the rest is for the last sync. */
@@ -33,7 +34,7 @@ export function command(done: (exitCode: ExitCode) => void): Command {
 
 /** Runs the database until it is told to stop; @throws TsdbError BAD_CONFIG */
 async function run(load: () => LoadedConfig): Promise<ExitCode> {
-  let loaded = load();
+  const loaded = load();
   const { logging, server: listening, storage } = loaded.config;
   const output = logging.output === "stdout" ? process.stdout : process.stderr;
   const color = output.isTTY && !process.env["NO_COLOR"];
@@ -54,12 +55,19 @@ async function run(load: () => LoadedConfig): Promise<ExitCode> {
   if (!loaded.config.wal.enabled) log.warn({}, "the write-ahead log is off: a crash loses what is only in memory");
 
   const stop = stopSignal(log);
-  process.on("SIGHUP", () => void (loaded = reload(loaded, load, log)));
+  const live = new LiveConfig(loaded, load, log);
+  process.on("SIGHUP", () => {
+    try {
+      live.reload();
+    } catch {
+      // Told in the log; the old configuration stays in force.
+    }
+  });
   let server: Server | undefined;
   try {
     // Loaded only now: --help and a wrong flag need not wait for the database's code.
     const { openServer } = await import("../server.ts");
-    server = await openServer({ loaded: () => loaded, log, clock: systemClock });
+    server = await openServer({ live, log, clock: systemClock });
     const startedMs = systemClock.monotonicMs();
     // A start that fails ends the process; one that was interrupted by a stop ends with it.
     const ended = await Promise.race([server.start().then(() => undefined), stop]);
@@ -99,25 +107,6 @@ function stopSignal(log: ProcessLogger): Promise<NodeJS.Signals> {
     process.on("SIGTERM", onSignal);
     process.on("SIGINT", onSignal);
   });
-}
-
-/** The configuration that is in force after a SIGHUP. */
-function reload(before: LoadedConfig, load: () => LoadedConfig, log: ProcessLogger): LoadedConfig {
-  let after: LoadedConfig;
-  try {
-    after = load();
-  } catch (thrown) {
-    log.error({ error: thrown }, "the configuration was not reloaded, the old one stays in force");
-    return { ...before, isNewest: false };
-  }
-  const { inForce, applied, needRestart } = reloaded(before, after);
-  // Said whatever the old level and the new one are.
-  log.setLevel("info");
-  const listed = (values: typeof applied) => values.map(({ setting, text }) => `${setting.key}=${text}`);
-  log.info({ applied: listed(applied) }, `configuration reloaded${applied.length > 0 ? "" : ", nothing to apply"}`);
-  if (needRestart.length > 0) log.warn({ need_restart: listed(needRestart) }, "these changes need a restart");
-  log.setLevel(inForce.config.logging.level);
-  return inForce;
 }
 
 /** Only a bug gets here. The state is unknown then, so nothing is tried but to say so. */

@@ -37,9 +37,14 @@ export interface DerivedDefault {
   readonly says: string;
   from(given: DefaultSource): string;
 }
-export interface DefaultSource {
+export interface DefaultSource extends Surroundings {
   readonly dataDir: string;
+}
+/** Where the process runs. */
+export interface Surroundings {
   readonly coreCount: number;
+  /** Whether a person reads its output. */
+  readonly isTerminal: boolean;
 }
 
 const setting = <T>(
@@ -273,7 +278,7 @@ export const settings = {
       oneOf("json", "text"),
       "logging.format",
       "log-format",
-      "json",
+      { says: "`json`, on a terminal `text`", from: ({ isTerminal }) => (isTerminal ? "text" : "json") },
       "`json`: one object a line; `text`: for people",
     ),
     output: setting(oneOf("stdout", "stderr"), "logging.output", "log-output", "stdout", "Where the log goes"),

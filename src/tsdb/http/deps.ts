@@ -37,6 +37,14 @@ export interface ConfigView {
   /** Differs whenever the config in force differs. */
   hash(): string;
   loaded(): { readonly isSuccessful: boolean; readonly atMs: number };
+  /** Reads it again; @throws TsdbError BAD_CONFIG, and then nothing has changed */
+  reload(): ReloadView;
+}
+
+/** What a reload found changed: values by key. */
+export interface ReloadView {
+  readonly applied: Readonly<Record<string, string>>;
+  readonly needRestart: Readonly<Record<string, string>>;
 }
 
 export interface RuntimeView {

@@ -51,6 +51,7 @@ export function limitedFastify(
   app.addContentTypeParser("application/x-www-form-urlencoded", { parseAs: "string" }, (_request, body, done) =>
     done(null, body),
   );
+  app.addHook("onSend", async (_request, reply) => cutOffIdleReader(reply.raw, options.writeTimeoutMs));
   app.addHook("preClose", async () => sweepIdleConnections(app.server, clock));
   app.setErrorHandler((error: FastifyError, _request, reply) => sendError(reply, error, log));
   return app;
@@ -76,6 +77,13 @@ function limitedServer({ readTimeoutMs, connectionsMax }: ServerOptions, handler
   server.maxHeadersCount = HEADERS_MAX;
   server.maxConnections = connectionsMax;
   return server;
+}
+
+/** Ends the connection of a client that takes nothing of what waits for it; one that waits for us is left alone. */
+function cutOffIdleReader(response: ServerResponse, timeoutMs: number): void {
+  response.setTimeout(timeoutMs, (socket: Socket) => {
+    if (socket.writableLength > 0) socket.destroy();
+  });
 }
 
 /** While a server closes: connections whose last request ends now would stay open, and hold it up, until they time out. */

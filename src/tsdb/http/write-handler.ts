@@ -8,7 +8,7 @@
  * as 503 before memory grows. A small body counts as BODY_BYTES_MIN, because a request costs more than its bytes.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { TsdbError } from "../../base/errors.ts";
+import { TsdbError, messageOf } from "../../base/errors.ts";
 import type { Rejection, WriteRequest, WriteResult } from "../storage.ts";
 import type { AppDeps } from "./deps.ts";
 import { answerFor } from "./errors.ts";
@@ -54,15 +54,30 @@ export function createWriteHandler(deps: AppDeps, counters: HttpCounters): Write
 
   async function write(request: WriteRequest, response: ServerResponse): Promise<void> {
     const startMs = clock.monotonicMs();
+    let refusal: unknown;
+    let result: WriteResult | undefined;
     try {
-      const result = await database.write(request);
-      if (result.rejections.length === 0) answerDone(response);
-      else answerError(response, rejected(result));
-    } catch (error) {
-      logUnexpected(error);
-      answerError(response, error);
+      result = await database.write(request);
+      if (result.rejections.length > 0) refusal = rejected(result);
+    } catch (thrown) {
+      refusal = thrown;
+      logUnexpected(thrown);
     }
-    counters.insertDuration.observe((clock.monotonicMs() - startMs) / 1000);
+    if (refusal === undefined) answerDone(response);
+    else answerError(response, refusal);
+    const durationMs = clock.monotonicMs() - startMs;
+    counters.insertDuration.observe(durationMs / 1000);
+    log.debug(
+      {
+        operation: "write",
+        format: request.format,
+        body_bytes: request.body.byteLength,
+        samples: result?.accepted,
+        refused: refusal === undefined ? undefined : messageOf(refusal),
+        duration_ms: durationMs,
+      },
+      "write",
+    );
   }
 
   function refuse(request: IncomingMessage, response: ServerResponse, error: TsdbError): void {
@@ -126,28 +141,53 @@ function readBody(
   request.on("error", () => finish(undefined));
 }
 
-const PROTOBUF = /^application\/x-protobuf(?:\s*;\s*proto="?prometheus\.WriteRequest"?)?$/i;
-const JSON_TYPE = /^application\/json(?:\s*;\s*charset="?utf-8"?)?$/i;
-
 function formatOf({ headers }: IncomingMessage): WriteRequest["format"] | TsdbError {
   const type = headers["content-type"] ?? "";
   const encoding = headers["content-encoding"] ?? "identity";
-  // What senders really send, before any pattern.
+  // What senders really send, before anything is taken apart.
   if (type === "application/x-protobuf" && encoding === "snappy") return "remote-write";
-  if (PROTOBUF.test(type)) return encoding === "snappy" ? "remote-write" : unsupported(`Content-Encoding ${encoding}`);
-  if (JSON_TYPE.test(type))
-    return encoding === "identity" ? "json" : unsupported(`Content-Encoding ${encoding} of JSON`);
-  return unsupported(type === "" ? "A body without Content-Type" : `Content-Type ${type}`);
+  const { essence, parameters } = mediaTypeOf(type);
+  switch (essence) {
+    case "application/x-protobuf": {
+      const message = parameters.get("proto") ?? "prometheus.WriteRequest";
+      if (message !== "prometheus.WriteRequest") return unsupported(`The protobuf message ${message}`);
+      return encoding.toLowerCase() === "snappy"
+        ? "remote-write"
+        : unsupported(`Protobuf with Content-Encoding ${encoding}`);
+    }
+    case "application/json": {
+      const charset = parameters.get("charset") ?? "utf-8";
+      if (charset.toLowerCase() !== "utf-8") return unsupported(`JSON in ${charset}`);
+      return encoding.toLowerCase() === "identity" ? "json" : unsupported(`JSON with Content-Encoding ${encoding}`);
+    }
+    default:
+      return unsupported(type === "" ? "A body without Content-Type" : `Content-Type ${type}`);
+  }
+}
+
+/** `application/json; charset="utf-8"` taken apart; unknown parameters are no reason to refuse. */
+function mediaTypeOf(header: string): { readonly essence: string; readonly parameters: ReadonlyMap<string, string> } {
+  const [essence = "", ...pairs] = header.split(";").map((part) => part.trim());
+  const parameters = new Map(
+    pairs.map((pair) => {
+      const [name = "", value = ""] = pair.split("=", 2).map((part) => part.trim());
+      return [name.toLowerCase(), value.replace(/^"(.*)"$/, "$1")] as const;
+    }),
+  );
+  return { essence: essence.toLowerCase(), parameters };
 }
 
 const unsupported = (what: string): TsdbError =>
   new TsdbError("UNSUPPORTED_MEDIA_TYPE", `${what} is not supported`, {
     remedy:
-      "Send remote write 1.0 (Content-Type: application/x-protobuf, Content-Encoding: snappy) or JSON (Content-Type: application/json)",
+      "Send remote write 1.0 (Content-Type: application/x-protobuf, Content-Encoding: snappy) " +
+      "or uncompressed JSON (Content-Type: application/json)",
   });
 
 const bodyTooLarge = (bytesMax: number): TsdbError =>
-  new TsdbError("BODY_TOO_LARGE", `The body is larger than limits.max_body_size, ${bytesMax} bytes`);
+  new TsdbError("BODY_TOO_LARGE", `The body is larger than limits.max_body_size, ${bytesMax} bytes`, {
+    remedy: "Send less in one request, or raise the limit with --max-body-size",
+  });
 
 const overloaded = (bytesMax: number): TsdbError =>
   new TsdbError(

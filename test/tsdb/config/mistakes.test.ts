@@ -120,7 +120,7 @@ function problemsOf(sources: {
       flags: new Map(Object.entries(sources.flags ?? {})),
       env: sources.env ?? {},
       file: sources.file,
-      coreCount: 2,
+      surroundings: { coreCount: 2, isTerminal: false },
       nowMs: 0,
     });
     return [];

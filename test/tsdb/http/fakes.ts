@@ -111,6 +111,7 @@ export function fakeDeps(options: Partial<HttpOptions> = {}): AppDeps & Omit<Tes
       yaml: () => "storage:\n  data_dir: ./data\n",
       hash: () => "h4sh",
       loaded: () => ({ isSuccessful: true, atMs: 1_700_000_000_000 }),
+      reload: () => ({ applied: { "logging.level": "debug" }, needRestart: {} }),
     },
     runtime: {
       startedAtMs: 1_700_000_000_000,

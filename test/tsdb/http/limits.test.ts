@@ -1,7 +1,9 @@
 import { connect } from "node:net";
 import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
-import { expect, onTestFinished, test } from "vitest";
+import { promisify } from "node:util";
+import { expect, onTestFinished, test, vi } from "vitest";
+import { AnswerStream } from "../../../src/tsdb/query/answer-stream.ts";
 import type { WriteResult } from "../../../src/tsdb/storage.ts";
 import { listen, testApp } from "./fakes.ts";
 
@@ -105,4 +107,29 @@ test("closing waits for the request in flight and for no idle connection", async
   expect(statusOf((await inFlight).answer)).toBe(204);
   await closed;
   expect(performance.now() - startMs).toBeLessThan(2000);
+});
+
+test("a client that takes nothing of its answer is cut off, one that waits long for it is not", async () => {
+  const { app, queries } = testApp({ server });
+  const port = await listen(app);
+  queries.answer = async () => new Uint8Array(30_000_000);
+  const socket = connect(port, "127.0.0.1");
+  onTestFinished(() => void socket.destroy());
+  socket.on("error", () => {});
+  socket.pause();
+  socket.write("GET /api/v1/query?query=x HTTP/1.1\r\nHost: x\r\n\r\n");
+  const count = promisify(app.server.getConnections.bind(app.server));
+  while (queries.jobs.length === 0) await sleep(5);
+  await vi.waitFor(async () => expect(await count()).toBe(0), { timeout: 10_000 });
+
+  const stream = new AnswerStream(
+    () => {},
+    () => {},
+  );
+  queries.answer = async () => stream;
+  stream.add(Buffer.from("first "), false);
+  const answer = fetch(`http://127.0.0.1:${port}/api/v1/query?query=x`).then((response) => response.text());
+  await sleep(2500);
+  stream.add(Buffer.from("last"), true);
+  expect(await answer).toBe("first last");
 });

@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import { expect, onTestFinished, test } from "vitest";
+import { TsdbError } from "../../../src/base/errors.ts";
 import type { DatabaseState } from "../../../src/tsdb/db.ts";
+import { buildApp } from "../../../src/tsdb/http/app.ts";
 import { buildProbeApp } from "../../../src/tsdb/http/probe.ts";
 import { metricsRoute, routes, writeRoute } from "../../../src/tsdb/http/routes/index.ts";
 import { bodyOf, fakeDeps, testApp } from "./fakes.ts";
@@ -21,7 +23,7 @@ test("the reference lists every route, and nothing else", () => {
 test("an unknown path is 404 and a wrong method 405 with Allow, both in the envelope and with the safety headers", async () => {
   const cases = [
     { method: "GET", url: "/nothing", status: 404, errorType: "not_found" },
-    { method: "GET", url: "/", status: 404, errorType: "not_found" },
+    { method: "GET", url: "/-/reload", status: 405, allow: "POST", errorType: "bad_data" },
     { method: "POST", url: "/api/v1/nothing", status: 404, errorType: "not_found" },
     { method: "GET", url: "/api/v1/query/", status: 404, errorType: "not_found" },
     { method: "GET", url: "//api/v1/query", status: 404, errorType: "not_found" },
@@ -177,4 +179,28 @@ test("status routes have Prometheus' shapes", async () => {
   expect(await data("rules")).toEqual({ groups: [] });
   expect(await data("alerts")).toEqual({ alerts: [] });
   expect(await data("metadata?limit=10")).toEqual({});
+});
+
+test("a reload answers what it changed; a configuration with a mistake is 500, and its text stays in the log", async () => {
+  const deps = fakeDeps();
+  const { app } = testApp();
+  const reload = { method: "POST", url: "/-/reload" } as const;
+  expect((await app.inject(reload)).json()).toEqual({
+    status: "success",
+    data: { applied: { "logging.level": "debug" }, needRestart: {} },
+  });
+  const reading = (): never => {
+    throw new TsdbError("BAD_CONFIG", "/etc/tsdb.yaml:1:1: no");
+  };
+  const broken = buildApp({ ...deps, config: { ...deps.config, reload: reading } });
+  onTestFinished(() => broken.close());
+  const refused = await broken.inject(reload);
+  expect(refused.statusCode).toBe(500);
+  expect(refused.body).not.toContain("tsdb.yaml");
+});
+
+test("who opens the server's address in a browser is told what it is and where to go on", async () => {
+  const { body, headers } = await testApp().app.inject("/");
+  expect(headers["content-type"]).toBe("text/plain; charset=utf-8");
+  for (const path of ["/api/v1/write", "/api/v1/query", "/-/ready", "/metrics"]) expect(body).toContain(path);
 });

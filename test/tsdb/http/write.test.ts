@@ -16,12 +16,16 @@ test("a write says by its content type what it is, and anything else is refused 
       headers: { ...REMOTE_WRITE, "content-type": "application/x-protobuf;proto=prometheus.WriteRequest" },
       format: "remote-write",
     },
+    { headers: { ...REMOTE_WRITE, "content-type": "Application/X-Protobuf; charset=utf-8" }, format: "remote-write" },
+    { headers: { ...REMOTE_WRITE, "content-encoding": "Snappy" }, format: "remote-write" },
     { headers: { "content-type": "application/json" }, format: "json" },
+    { headers: { "content-type": 'application/json;charset="UTF-8"', "content-encoding": "identity" }, format: "json" },
     { headers: { "content-type": "application/json; charset=utf-8" }, format: "json" },
     { headers: { ...REMOTE_WRITE, "content-type": "application/x-protobuf;proto=io.prometheus.write.v2.Request" } },
     { headers: { "content-type": "application/x-protobuf" } },
     { headers: { "content-type": "application/x-protobuf", "content-encoding": "zstd" } },
     { headers: { "content-type": "application/json", "content-encoding": "gzip" } },
+    { headers: { "content-type": "application/json; charset=utf-16" } },
     { headers: { "content-type": "text/plain" } },
     { headers: { "content-type": "application/x-www-form-urlencoded" } },
     { headers: {} },
@@ -137,7 +141,11 @@ test("a body over the limit is refused by the limit's name, with its length give
       duplex: "half",
     });
     expect(response.status).toBe(413);
-    expect(await response.json()).toMatchObject({ error: "The body is larger than limits.max_body_size, 1000 bytes" });
+    expect(await response.json()).toMatchObject({
+      error:
+        "The body is larger than limits.max_body_size, 1000 bytes. " +
+        "Send less in one request, or raise the limit with --max-body-size",
+    });
   }
   expect(database.writes).toHaveLength(1);
 });

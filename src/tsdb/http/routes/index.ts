@@ -4,6 +4,7 @@ import type { Method, Route, RouteContext } from "../route.ts";
 import { emptyRoutes } from "./empty.ts";
 import { probeRoutes } from "./probes.ts";
 import { queryRoutes } from "./queries.ts";
+import { serverRoutes } from "./server.ts";
 import { statusRoutes } from "./status.ts";
 
 /** Not a Route: it is handled before routing (write-handler.ts). */
@@ -30,4 +31,10 @@ export const metricsRoute: Route = {
 };
 
 /** All but the write route and the metrics page, whose path is configured. */
-export const routes: readonly Route[] = [...queryRoutes, ...statusRoutes, ...emptyRoutes, ...probeRoutes];
+export const routes: readonly Route[] = [
+  ...queryRoutes,
+  ...statusRoutes,
+  ...emptyRoutes,
+  ...probeRoutes,
+  ...serverRoutes,
+];

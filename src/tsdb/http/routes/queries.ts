@@ -2,7 +2,7 @@
  * PromQL and metadata queries: parameters are checked here, in Prometheus' order and words; parsing, evaluation and
  * printing happen in a query worker, whose bytes are passed on. A client that hangs up cancels its query.
  */
-import { TsdbError } from "../../../base/errors.ts";
+import { TsdbError, messageOf } from "../../../base/errors.ts";
 import type { QueryAnswer } from "../../query/pool.ts";
 import type { Evaluation, QueryJob, Selection } from "../../query/protocol.ts";
 import { TIME_MAX_MS, TIME_MIN_MS, badRequest, goQuote, invalidParameter, unescapeLabelName } from "../params.ts";
@@ -82,24 +82,27 @@ const selection = (params: RequestParameters): Selection => ({
 
 /** Runs a job and sends its answer; once bytes are on their way a failure can only break the connection off. */
 async function run({ deps, counters, reply }: RouteContext, job: QueryJob, timeoutMs: number) {
-  const { clock, queries, options } = deps;
+  const { clock, queries, log } = deps;
   const startMs = clock.monotonicMs();
   const hangUp = new AbortController();
   const onClose = (): void => hangUp.abort();
   reply.raw.once("close", onClose);
   counters.queries.add(job.kind);
   let answer: QueryAnswer;
+  let failure: string | undefined;
   try {
     answer = await queries.run(job, { timeoutMs, signal: hangUp.signal });
   } catch (error) {
+    failure = messageOf(error);
     counters.queryErrors.add(error instanceof TsdbError ? error.code : "INTERNAL");
     throw error;
   } finally {
     reply.raw.off("close", onClose);
-    counters.queryDuration.observe((clock.monotonicMs() - startMs) / 1000);
+    const durationMs = clock.monotonicMs() - startMs;
+    counters.queryDuration.observe(durationMs / 1000);
+    log.debug({ operation: "query", ...job, failure, duration_ms: durationMs }, "query");
   }
   reply.type(JSON_TYPE);
-  if (!(answer instanceof Uint8Array)) reply.raw.setTimeout(options.server.writeTimeoutMs, () => reply.raw.destroy());
   return answer;
 }
 
