@@ -9,7 +9,8 @@ import { memory } from "./memory.ts";
 import { query } from "./query.ts";
 import { replay } from "./replay.ts";
 import { environment, pinToLoadCore } from "./support/environment.ts";
-import { printOutcome, type Benchmark } from "./support/report.ts";
+import { profileSections } from "./support/profile.ts";
+import { printOutcome, printSections, type Benchmark } from "./support/report.ts";
 import { removeFolders } from "./support/servers.ts";
 
 const benchmarks: readonly Benchmark[] = [ingest, query, memory, replay];
@@ -23,7 +24,7 @@ ${benchmarks.map(({ name, question }) => `  ${name.padEnd(10)} ${question}`).joi
   --request-sizes A,B  ingest: samples a request (default 100,500,2000)
   --connections N      ingest: connections of the load (default 8)
   --servers A,B        only servers whose names begin so: tsdb, victoria, prometheus
-  --profile DIR        leave CPU profiles of our server there (for Chrome's developer tools, or bench/profile.ts)
+  --profile DIR        leave CPU profiles of our server there, and say what they say; costs a few per cent
   --json FILE          write the figures there as well
 
 Needs Linux, two cores, taskset, and for the peers e2e/peers/build.sh.`;
@@ -67,6 +68,7 @@ const outcome = await benchmark.run({
   progress: (text) => process.stderr.write(`  ${text}\n`),
 });
 printOutcome(outcome, where);
+if (flags.profile !== undefined) printSections(profileSections(flags.profile));
 if (flags.json !== undefined)
   writeFileSync(
     flags.json,

@@ -40,32 +40,32 @@ export interface BenchOptions {
 }
 
 export function printOutcome({ sections, verdicts, notes }: Outcome, { commit, machine, node }: Environment): void {
-  for (const { title, rows } of sections) console.log(`\n${title}\n${tableText(rows)}`);
+  printSections(sections);
   if (verdicts.length > 0) console.log(`\nBudgets\n${verdicts.map(({ text }) => `  ${text}`).join("\n")}`);
   console.log("");
   for (const note of notes) console.log(note);
   console.log(`machine: ${machine}; Node ${node}; commit ${commit}`);
 }
 
-/** Columns in the order in which rows first name them; numbers with three significant digits, to the right. */
+export function printSections(sections: readonly Section[]): void {
+  for (const { title, rows } of sections) console.log(`\n${title}\n${tableText(rows)}`);
+}
+
+/** Columns in the order in which rows first name them; numbers to the right. */
 function tableText(rows: readonly Row[]): string {
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   const cells = rows.map((row) => columns.map((column) => cellText(row[column] ?? "")));
   const widths = columns.map((column, i) => Math.max(column.length, ...cells.map((cell) => cell[i]!.length)));
-  const line = (texts: readonly string[], isHead: boolean) =>
-    texts
-      .map((text, i) => {
-        const isNumber = !isHead && typeof rows[0]?.[columns[i]!] === "string";
-        return isNumber || i === 0 ? text.padEnd(widths[i]!) : text.padStart(widths[i]!);
-      })
-      .join("  ");
-  return [line(columns, true), ...cells.map((cell) => line(cell, false))].map((text) => `  ${text}`).join("\n");
+  const isText = columns.map((column) => typeof rows[0]?.[column] === "string");
+  const line = (texts: readonly string[]) =>
+    texts.map((text, i) => (isText[i] ? text.padEnd(widths[i]!) : text.padStart(widths[i]!))).join("  ");
+  return [columns, ...cells].map((texts) => `  ${line(texts)}`.trimEnd()).join("\n");
 }
 
 const cellText = (value: string | number): string => (typeof value === "string" ? value : numberText(value));
 
 /** Three significant digits, but whole numbers whole. */
-export function numberText(value: number): string {
+function numberText(value: number): string {
   if (!Number.isFinite(value)) return "-";
   if (Math.abs(value) >= 100 || Number.isInteger(value)) return Math.round(value).toLocaleString("en-US");
   return value.toPrecision(3);

@@ -31,6 +31,20 @@ export function encodeWriteRequest(series: readonly WrittenSeries[]): Uint8Array
   return WriteRequest.encode(WriteRequest.fromObject({ timeseries })).finish();
 }
 
+/** What a message holds; @throws what protobufjs throws when it cannot be read */
+export function decodeWriteRequest(message: Uint8Array): WrittenSeries[] {
+  const { timeseries } = WriteRequest.toObject(WriteRequest.decode(message), { arrays: true, longs: Number }) as {
+    readonly timeseries: readonly {
+      readonly labels: readonly { readonly name: string; readonly value: string }[];
+      readonly samples: readonly WrittenSample[];
+    }[];
+  };
+  return timeseries.map(({ labels, samples }) => ({
+    labels: Object.fromEntries(labels.map(({ name, value }) => [name, value])),
+    samples,
+  }));
+}
+
 /** How many samples a message has. @throws what protobufjs throws when it cannot be read */
 export function countSamples(message: Uint8Array): number {
   const { timeseries } = WriteRequest.toObject(WriteRequest.decode(message), { arrays: true, longs: String }) as {
@@ -40,6 +54,8 @@ export function countSamples(message: Uint8Array): number {
 }
 
 export const snappyCompress = (bytes: Uint8Array): Uint8Array => snappy.compress(Uint8Array.from(bytes));
+
+export const snappyUncompress = (bytes: Uint8Array): Uint8Array => snappy.uncompress(bytes);
 
 /** The body that a sender posts. */
 export const writeBody = (series: readonly WrittenSeries[]): Uint8Array => snappyCompress(encodeWriteRequest(series));
