@@ -1,6 +1,8 @@
 /** Waiting for something to become so, by asking again and again. */
 import { setTimeout as sleep } from "node:timers/promises";
 
+export { sleep };
+
 export interface UntilOptions {
   readonly timeoutMs?: number;
   readonly everyMs?: number;
