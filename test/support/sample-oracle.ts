@@ -4,9 +4,9 @@
  */
 import type { ChunkBatch } from "../../src/tsdb/storage.ts";
 import type { StepGrid } from "../../src/tsdb/promql/plan/node.ts";
-import type { SampleReader } from "../../src/tsdb/promql/operators/sample-reader.ts";
+import type { Cells, SampleReader, Window } from "../../src/tsdb/promql/operators/sample-reader.ts";
 import { STALE } from "./fake-storage.ts";
-import { windowFunction } from "./window-oracle.ts";
+import { CompensatedSum, windowFunction } from "./window-oracle.ts";
 
 export interface Sample {
   readonly time: number;
@@ -41,25 +41,42 @@ export class OracleReader implements SampleReader {
     return this.#samples.length;
   }
 
-  allocate = (cellCount: number): Float64Array => new Float64Array(cellCount);
+  allocate = (cellCount: number): Cells => new Float64Array(new SharedArrayBuffer(8 * cellCount));
 
-  lookback(grid: StepGrid, lookbackMs: number, yields: "value" | "timestamp", row: Float64Array): void {
+  lookback(grid: StepGrid, lookbackMs: number, yields: "value" | "timestamp", rows: Cells, row: number): void {
     for (let step = 0; step < grid.count; step++) {
       const at = grid.startMs + step * grid.stepMs;
       const newest = this.#samples.findLast(({ time }) => time <= at && time > at - lookbackMs);
-      if (newest === undefined || newest.isStale) row.set(STALE, step);
-      else row[step] = yields === "value" ? newest.value : newest.time / 1000;
+      const result =
+        newest === undefined || newest.isStale ? STALE : [yields === "value" ? newest.value : newest.time / 1000];
+      rows.set(result, row * grid.count + step);
     }
   }
 
-  window(name: string, grid: StepGrid, rangeMs: number, parameter: Float64Array | undefined, row: Float64Array): void {
+  window({ function: name, rangeMs, parameter }: Window, grid: StepGrid, rows: Cells, row: number): void {
     for (let step = 0; step < grid.count; step++) {
       const endMs = grid.startMs + step * grid.stepMs;
       const samples = this.#live(endMs, rangeMs);
       const result =
         samples.length === 0 ? undefined : windowFunction(name, samples, endMs, rangeMs, parameter?.[step]);
-      row.set(result === undefined ? STALE : [result], step);
+      rows.set(result === undefined ? STALE : [result], row * grid.count + step);
     }
+  }
+
+  addRows(rows: Cells, groupOf: Uint32Array, stepCount: number, sums: Cells, lost: Cells): void {
+    groupOf.forEach((group, row) => {
+      for (let step = 0; step < stepCount; step++) {
+        const [from, to] = [row * stepCount + step, group * stepCount + step];
+        if (isStale(rows, from)) continue;
+        if (isStale(sums, to)) {
+          sums[to] = rows[from]!;
+          continue;
+        }
+        const sum = new CompensatedSum(sums[to], lost[to]);
+        sum.add(rows[from]!);
+        [sums[to], lost[to]] = [sum.sum, sum.lost];
+      }
+    });
   }
 
   samples(endMs: number, rangeMs: number) {
@@ -73,6 +90,9 @@ export class OracleReader implements SampleReader {
   #live = (endMs: number, rangeMs: number): Sample[] =>
     this.#samples.filter(({ time, isStale }) => time > endMs - rangeMs && time <= endMs && !isStale);
 }
+
+const isStale = (values: Float64Array, i: number): boolean =>
+  new BigUint64Array(values.buffer, values.byteOffset, values.length)[i] === 0x7ff0000000000002n;
 
 function decodeXor(chunk: Uint8Array): Sample[] {
   let position = 0;

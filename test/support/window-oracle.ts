@@ -67,9 +67,14 @@ export function windowFunction(
 }
 
 /** A sum that keeps what rounding takes from it (Kahan, Neumaier). */
-class CompensatedSum {
-  sum = 0;
-  lost = 0;
+export class CompensatedSum {
+  sum: number;
+  lost: number;
+
+  constructor(sum = 0, lost = 0) {
+    this.sum = sum;
+    this.lost = lost;
+  }
 
   add(value: number): void {
     const next = this.sum + value;
@@ -97,8 +102,7 @@ function sumOf(values: readonly number[]): number {
 
 /** The sum over the count; as soon as the sum would be infinite, the mean so far is moved by each further value. */
 function mean(values: readonly number[]): number {
-  const running = new CompensatedSum();
-  running.sum = values[0]!;
+  const running = new CompensatedSum(values[0]);
   let isMoving = false;
   for (let count = 2; count <= values.length; count++) {
     const value = values[count - 1]!;

@@ -79,5 +79,5 @@ export interface CodecExports {
   quantileOverTime(values: number, bounds: number, steps: number, quantiles: number, sorted: number, row: number): void;
 
   // aggregate.ts
-  addRow(row: number, steps: number, sums: number, lost: number): void;
+  addRows(rows: number, rowCount: number, steps: number, groups: number, sums: number, lost: number): void;
 }

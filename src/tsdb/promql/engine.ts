@@ -22,8 +22,9 @@ import { readSamples } from "./operators/scan.ts";
 import type { SampleReader } from "./operators/sample-reader.ts";
 import { parseExpression } from "./parser.ts";
 import { buildPlan } from "./plan/build.ts";
+import type { QueryTimes } from "./plan/build.ts";
 import { isScalar } from "./plan/node.ts";
-import type { PlanNode, SamplesNode, StepGrid, VectorNode } from "./plan/node.ts";
+import type { PlanNode, SamplesNode, VectorNode } from "./plan/node.ts";
 import type { QueryResult, QueryValue, SeriesColumn } from "./result.ts";
 
 export const DEFAULT_LOOKBACK_MS = 5 * 60_000;
@@ -62,29 +63,29 @@ export interface RangeQuery extends QueryOptions {
  * QUERY_CANCELED and what storage throws while it runs
  */
 export function executeInstant(query: InstantQuery, environment: QueryEnvironment): QueryResult {
-  return execute(query, { startMs: query.timeMs, stepMs: 1, count: 1 }, true, environment);
+  const { timeMs } = query;
+  return execute(query, { startMs: timeMs, endMs: timeMs, stepMs: 1, count: 1, isInstant: true }, environment);
 }
 
 /** As `executeInstant`, at each step from `startMs` to `endMs`. */
 export function executeRange(query: RangeQuery, environment: QueryEnvironment): QueryResult {
   const { startMs, endMs, stepMs } = query;
   const count = Math.max(0, Math.floor((endMs - startMs) / stepMs) + 1);
-  return execute(query, { startMs, stepMs, count }, false, environment);
+  return execute(query, { startMs, endMs, stepMs, count, isInstant: false }, environment);
 }
 
 function execute(
   { query, lookbackMs, limit }: QueryOptions & { readonly query: string },
-  grid: StepGrid,
-  isInstant: boolean,
+  times: QueryTimes,
   { storage, samples, budget, delayedNameRemoval = false }: QueryEnvironment,
 ): QueryResult {
-  const plan = buildPlan(parseExpression(query), grid, isInstant);
+  const plan = buildPlan(parseExpression(query), times);
   const annotations = new Annotations(query);
   const labels = new LabelTable();
   const querier = storage.querier({ labels, budget });
   try {
     const execution: Execution = {
-      grid,
+      grid: times,
       lookbackMs: lookbackMs || DEFAULT_LOOKBACK_MS,
       querier,
       sets: new LabelSets(labels),
@@ -93,7 +94,7 @@ function execute(
       annotations,
       delayedNameRemoval,
     };
-    const complete = isInstant ? instantValue(plan, execution) : rangeValue(plan, execution);
+    const complete = times.isInstant ? instantValue(plan, execution) : rangeValue(plan, execution);
     const value = limited(complete, limit || Infinity, annotations);
     for (const warning of querier.warnings) annotations.warnOfStorage(warning);
     return { value, warnings: annotations.warnings, infos: annotations.infos };

@@ -7,6 +7,7 @@
  *   scratch      8 bytes a sample, for the function at hand
  *   bounds       8 bytes a step: where each window begins and ends
  *   parameter    8 bytes a step
+ *   groups       4 bytes a row that is added up
  *
  * Regions grow when a series or a query needs more. Everything reserved counts against the query's memory.
  */
@@ -14,7 +15,7 @@ import { assert } from "../../base/assert.ts";
 import { TsdbError } from "../../base/errors.ts";
 import { CHUNK_XOR } from "../storage.ts";
 import type { Budget, ChunkBatch } from "../storage.ts";
-import type { SampleReader } from "./operators/sample-reader.ts";
+import type { Cells, SampleReader, Window } from "./operators/sample-reader.ts";
 import type { StepGrid } from "./plan/node.ts";
 import type { QueryMemory } from "./query-memory.ts";
 import { WINDOW_KERNELS } from "./window-kernels.ts";
@@ -35,6 +36,8 @@ export class KernelReader implements SampleReader {
   #stepCountMax = 0;
   #bounds = 0;
   #parameter = 0;
+  #groupCountMax = 0;
+  #groups = 0;
 
   /** @param memory what is in it is forgotten: one reader at a time */
   constructor(memory: QueryMemory, budget: Budget) {
@@ -72,11 +75,11 @@ export class KernelReader implements SampleReader {
     return count;
   }
 
-  allocate(cellCount: number): Float64Array {
+  allocate(cellCount: number): Cells {
     return this.#memory.column(this.#reserve(8 * cellCount), cellCount);
   }
 
-  lookback(grid: StepGrid, lookbackMs: number, yields: "value" | "timestamp", row: Float64Array): void {
+  lookback(grid: StepGrid, lookbackMs: number, yields: "value" | "timestamp", rows: Cells, row: number): void {
     assert(this.#hasStale, "a series is looked back on before stale markers are taken out of it");
     const { startMs, stepMs, count } = grid;
     this.#memory.kernel.lookback(
@@ -88,11 +91,11 @@ export class KernelReader implements SampleReader {
       count,
       lookbackMs,
       yields === "timestamp" ? 1 : 0,
-      row.byteOffset,
+      rows.byteOffset + 8 * count * row,
     );
   }
 
-  window(name: string, grid: StepGrid, rangeMs: number, parameter: Float64Array | undefined, row: Float64Array): void {
+  window({ function: name, rangeMs, parameter }: Window, grid: StepGrid, rows: Cells, row: number): void {
     const compute = WINDOW_KERNELS.get(name);
     assert(compute !== undefined, `no such window function: ${name}`);
     this.#findBounds(grid, rangeMs);
@@ -106,7 +109,7 @@ export class KernelReader implements SampleReader {
       scratch: this.#scratch,
       bounds: this.#bounds,
       parameter: this.#parameter,
-      row: row.byteOffset,
+      row: rows.byteOffset + 8 * grid.count * row,
     });
   }
 
@@ -116,6 +119,16 @@ export class KernelReader implements SampleReader {
     // Copied array to array: the results outlive this memory, and values keep their bits.
     const copy = (column: number) => new Float64Array(this.#memory.column(column + 8 * first!, end! - first!));
     return { times: copy(this.#times), values: copy(this.#values) };
+  }
+
+  addRows(rows: Cells, groupOf: Uint32Array, stepCount: number, sums: Cells, lost: Cells): void {
+    if (groupOf.length > this.#groupCountMax) {
+      this.#groupCountMax = groupOf.length;
+      this.#groups = this.#reserve(4 * groupOf.length);
+    }
+    new Uint32Array(this.#memory.bytes.buffer, this.#groups, groupOf.length).set(groupOf);
+    const { kernel } = this.#memory;
+    kernel.addRows(rows.byteOffset, groupOf.length, stepCount, this.#groups, sums.byteOffset, lost.byteOffset);
   }
 
   #findBounds({ startMs, stepMs, count }: StepGrid, rangeMs: number): void {

@@ -54,7 +54,7 @@ export class QueryMemory {
     return address;
   }
 
-  column(address: number, length: number): Float64Array {
+  column(address: number, length: number): Float64Array<SharedArrayBuffer> {
     return new Float64Array(this.#memory.buffer, address, length);
   }
 

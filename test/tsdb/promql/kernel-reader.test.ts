@@ -5,7 +5,7 @@ import { systemClock } from "../../../src/base/clock.ts";
 import { DEFAULT_LIMITS, QueryBudget } from "../../../src/tsdb/promql/budget.ts";
 import { WINDOW_FUNCTIONS } from "../../../src/tsdb/promql/functions/windows.ts";
 import { KernelReader } from "../../../src/tsdb/promql/kernel-reader.ts";
-import type { SampleReader } from "../../../src/tsdb/promql/operators/sample-reader.ts";
+import type { Cells, SampleReader } from "../../../src/tsdb/promql/operators/sample-reader.ts";
 import type { StepGrid } from "../../../src/tsdb/promql/plan/node.ts";
 import { QueryMemory } from "../../../src/tsdb/promql/query-memory.ts";
 import { WINDOW_KERNELS } from "../../../src/tsdb/promql/window-kernels.ts";
@@ -75,18 +75,20 @@ function counted(steps: readonly (number | "stale" | "reset")[]): (number | "sta
   return steps.map((step) => (step === "stale" ? step : (total = step === "reset" ? 0 : total + step)));
 }
 
+type DrawnSample = readonly [gapMs: number, value: number | "stale"];
+
+const gauges: fc.Arbitrary<DrawnSample[]> = fc.array(fc.tuple(gaps, anyValue), { maxLength: 80 });
+const counters: fc.Arbitrary<DrawnSample[]> = fc
+  .array(fc.tuple(gaps, counterSteps), { maxLength: 80 })
+  .map((drawn) => counted(drawn.map(([, step]) => step)).map((value, i) => [drawn[i]![0], value]));
+
 const series: fc.Arbitrary<Series> = fc
   .record({
-    start: fc.oneof(fc.constantFrom(0, -600_000, 1_700_000_000_000), fc.integer({ min: -1e14, max: 1e14 })),
-    samples: fc.oneof(
-      fc.array(fc.tuple(gaps, anyValue), { maxLength: 80 }),
-      fc
-        .array(fc.tuple(gaps, counterSteps), { maxLength: 80 })
-        .map((drawn) => counted(drawn.map(([, step]) => step)).map((value, i) => [drawn[i]![0], value] as const)),
-    ),
+    startMs: fc.oneof(fc.constantFrom(0, -600_000, 1_700_000_000_000), fc.integer({ min: -1e14, max: 1e14 })),
+    samples: fc.oneof(gauges, counters),
   })
-  .map(({ start, samples }) => {
-    let time = start;
+  .map(({ startMs, samples }) => {
+    let time = startMs;
     return { times: samples.map(([gap]) => (time += gap)), values: column(samples.map(([, value]) => value)) };
   });
 
@@ -117,7 +119,7 @@ const gridOf = (
 function expectEqualRows(
   { series: given, chunkSamples }: { readonly series: readonly Series[]; readonly chunkSamples: number },
   grid: StepGrid,
-  compute: (reader: SampleReader, row: Float64Array) => void,
+  compute: (reader: SampleReader, row: Cells) => void,
 ): void {
   const [kernel, oracle] = [kernelReader(), new OracleReader()].map((reader: SampleReader) => {
     fill(reader, given, chunkSamples);
@@ -156,7 +158,7 @@ for (const name of WINDOW_FUNCTIONS.keys())
         const grid = gridOf(given.series[0]!, given.reading);
         const parameter = new Float64Array(grid.count).fill(quantile);
         expectEqualRows(given, grid, (reader, row) =>
-          reader.window(name, grid, given.reading.windowMs, parameter, row),
+          reader.window({ function: name, rangeMs: given.reading.windowMs, parameter }, grid, row, 0),
         );
       }),
       { numRuns: 150 },
@@ -167,7 +169,35 @@ test("looking back finds the newest sample, unless it is stale or too old", () =
   fc.assert(
     fc.property(cases, fc.constantFrom("value" as const, "timestamp" as const), (given, yields) => {
       const grid = gridOf(given.series[0]!, given.reading);
-      expectEqualRows(given, grid, (reader, row) => reader.lookback(grid, given.reading.windowMs, yields, row));
+      expectEqualRows(given, grid, (reader, row) => reader.lookback(grid, given.reading.windowMs, yields, row, 0));
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test("rows are added up as the specification says, absent cells and all", () => {
+  const cell = fc.oneof(anyValue, fc.constant("stale" as const));
+  const rowsOfGroups = fc
+    .tuple(fc.integer({ min: 1, max: 7 }), fc.array(fc.nat(2), { maxLength: 12 }))
+    .chain(([stepCount, groupOf]) =>
+      fc.record({
+        stepCount: fc.constant(stepCount),
+        groupOf: fc.constant(groupOf),
+        cells: fc.array(cell, { minLength: stepCount * groupOf.length, maxLength: stepCount * groupOf.length }),
+      }),
+    );
+  fc.assert(
+    fc.property(rowsOfGroups, ({ stepCount, groupOf, cells }) => {
+      const [kernel, oracle] = [kernelReader(), new OracleReader()].map((reader: SampleReader) => {
+        const [rows, sums, lost] = [cells.length, 3 * stepCount, 3 * stepCount].map((count) => reader.allocate(count));
+        rows!.set(column(cells));
+        for (let i = 0; i < sums!.length; i++) sums!.set(STALE, i);
+        lost!.fill(0);
+        reader.addRows(rows!, Uint32Array.from(groupOf), stepCount, sums!, lost!);
+        return { sums: sums!, lost: lost! };
+      });
+      expectSameCells(kernel!.sums, oracle!.sums);
+      expectSameCells(kernel!.lost, oracle!.lost);
     }),
     { numRuns: 300 },
   );
@@ -198,11 +228,12 @@ test("a NaN keeps its payload wherever a value is only passed on", () => {
   const grid = { startMs: 10, stepMs: 1, count: 1 };
   const reader = kernelReader();
   for (const compute of [
-    (row: Float64Array) => reader.lookback(grid, 100, "value", row),
+    (row: Cells) => reader.lookback(grid, 100, "value", row, 0),
     ...["first", "last", "min", "max"].map(
-      (name) => (row: Float64Array) => reader.window(`${name}_over_time`, grid, 100, undefined, row),
+      (name) => (row: Cells) =>
+        reader.window({ function: `${name}_over_time`, rangeMs: 100, parameter: undefined }, grid, row, 0),
     ),
-    (row: Float64Array) => row.set(reader.samples(10, 100).values),
+    (row: Cells) => row.set(reader.samples(10, 100).values),
   ]) {
     fill(reader, [{ times: [5], values: payload }], 1);
     reader.decode(0);
@@ -266,8 +297,9 @@ test("a damaged chunk is an error that says so, whatever the damage", () => {
     putChunk(reader, bytes, encoding);
     const count = reader.decode(0);
     const row = reader.allocate(50);
+    const windows = { rangeMs: 300_000, parameter: new Float64Array(50).fill(0.5) };
     for (const name of WINDOW_FUNCTIONS.keys())
-      reader.window(name, { startMs: 0, stepMs: 60_000, count: 50 }, 300_000, new Float64Array(50).fill(0.5), row);
+      reader.window({ function: name, ...windows }, { startMs: 0, stepMs: 60_000, count: 50 }, row, 0);
     return count;
   };
   const corrupt = expect.objectContaining({ code: "CHUNK_CORRUPT" });

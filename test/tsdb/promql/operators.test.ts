@@ -3,8 +3,10 @@ import { expect, test } from "vitest";
 import { wordsOf, isAbsent } from "../../../src/tsdb/promql/absent.ts";
 import { QueryBudget, DEFAULT_LIMITS } from "../../../src/tsdb/promql/budget.ts";
 import { Annotations } from "../../../src/tsdb/promql/annotations.ts";
+import { loadKernelModule } from "../../../src/tsdb/kernel/load.ts";
 import { LabelSets, projection } from "../../../src/tsdb/promql/label-sets.ts";
 import { LabelTable } from "../../../src/tsdb/promql/label-table.ts";
+import { KernelReader } from "../../../src/tsdb/promql/kernel-reader.ts";
 import { aggregate } from "../../../src/tsdb/promql/operators/aggregate.ts";
 import { withScalar } from "../../../src/tsdb/promql/operators/elementwise.ts";
 import { join } from "../../../src/tsdb/promql/operators/join.ts";
@@ -12,6 +14,7 @@ import { HeldRows } from "../../../src/tsdb/promql/operators/operator.ts";
 import type { Execution, VectorOperator } from "../../../src/tsdb/promql/operators/operator.ts";
 import { rank } from "../../../src/tsdb/promql/operators/rank.ts";
 import { mergeEqual } from "../../../src/tsdb/promql/operators/relabel.ts";
+import { QueryMemory } from "../../../src/tsdb/promql/query-memory.ts";
 import type { AggregateOperator, JoinNode, VectorNode } from "../../../src/tsdb/promql/plan/node.ts";
 import { systemClock } from "../../../src/base/clock.ts";
 import { STALE, labelSet } from "../../support/fake-storage.ts";
@@ -22,26 +25,29 @@ interface Row {
   readonly cells: readonly (number | undefined)[];
 }
 
+const memory = new QueryMemory(loadKernelModule());
+
 const NO_INPUT: VectorNode = { kind: "vector-of", input: { kind: "number", value: 0 } };
 
 function executionOver(stepCount: number): Execution {
   const nothing = () => {
     throw new Error("no storage here");
   };
+  const budget = new QueryBudget(DEFAULT_LIMITS, systemClock);
   return {
     grid: { startMs: 0, stepMs: 1000, count: stepCount },
     lookbackMs: 300_000,
     querier: { select: nothing, labelNames: nothing, labelValues: nothing, warnings: [], close() {} },
     sets: new LabelSets(new LabelTable()),
-    samples: undefined as never, // these operators never read a sample
-    budget: new QueryBudget(DEFAULT_LIMITS, systemClock),
+    samples: new KernelReader(memory, budget),
+    budget,
     annotations: new Annotations(""),
     delayedNameRemoval: false,
   };
 }
 
-function rowsOf(rows: readonly Row[], { grid, sets }: Execution): VectorOperator {
-  const values = new Float64Array(rows.length * grid.count);
+function rowsOf(rows: readonly Row[], { grid, sets, samples }: Execution): VectorOperator {
+  const values = samples.allocate(rows.length * grid.count);
   rows.forEach(({ cells }, row) =>
     cells.forEach((value, step) => values.set(value === undefined ? STALE : [value], row * grid.count + step)),
   );

@@ -3,10 +3,12 @@ import { parseExpression } from "../../../src/tsdb/promql/parser.ts";
 import { buildPlan } from "../../../src/tsdb/promql/plan/build.ts";
 import { planText } from "../../../src/tsdb/promql/plan/text.ts";
 
-const GRID = { startMs: 60_000, stepMs: 15_000, count: 5 };
+// The last step is at 120 s: an end need not be a step.
+const RANGE = { startMs: 60_000, stepMs: 15_000, count: 5, endMs: 123_000, isInstant: false };
+const INSTANT = { startMs: 60_000, stepMs: 1, count: 1, endMs: 60_000, isInstant: true };
 
 const planned = (query: string, { isInstant = false } = {}): string =>
-  planText(buildPlan(parseExpression(query), isInstant ? { ...GRID, count: 1 } : GRID, isInstant));
+  planText(buildPlan(parseExpression(query), isInstant ? INSTANT : RANGE));
 
 test("an aggregation over a range function is one chain", () => {
   expect(planned('sum by (job) (rate(http_requests_total{job=~"a|b"}[5m] offset 1m))')).toBe(
@@ -41,7 +43,7 @@ test("what @ fixes is computed once, as far up as it goes", () => {
       "once",
       "  join + ignoring ()",
       '    select {__name__="a"} @ 60000ms',
-      '    select {__name__="a"} @ 120000ms',
+      '    select {__name__="a"} @ 123000ms',
     ].join("\n"),
   );
   expect(planned("a @ 10", { isInstant: true })).toBe('select {__name__="a"} @ 10000ms');

@@ -1,17 +1,27 @@
-/** Adding up rows of results, cell by cell: what `sum` does with the series of a group. */
-import { STALE_MARKER } from "./window";
+/** Adding up rows of results, cell by cell: what `sum` does with the series of each group. */
+import { lostAfter } from "./kahan";
+import { cell, STALE_MARKER, storeCell } from "./window";
 
 /**
- * Adds a row to a group's sums, compensated. Cells that hold the stale marker have no value: in the row they add nothing,
- * in the sums they mean that nothing was added yet, and the first value is taken as it is, -0 included.
- * @param lost what rounding has taken from each sum
+ * Adds rows to the sums of their groups, compensated. Cells that hold the stale marker have no value: in a row they add
+ * nothing, in the sums they mean that nothing was added yet, and the first value is taken as it is, -0 included.
+ * @param groups of each row its group's number, as u32
+ * @param sums a row for each group
+ * @param lost as `sums`: what rounding has taken from each
  */
-export function addRow(row: usize, steps: u32, sums: usize, lost: usize): void {
+export function addRows(rows: usize, rowCount: u32, steps: u32, groups: usize, sums: usize, lost: usize): void {
+  const rowBytes = usize(steps) << 3;
+  for (let i: u32 = 0; i < rowCount; i++) {
+    const group = usize(load<u32>(groups + (usize(i) << 2))) * rowBytes;
+    addRow(rows + usize(i) * rowBytes, steps, sums + group, lost + group);
+  }
+}
+
+function addRow(row: usize, steps: u32, sums: usize, lost: usize): void {
   const absent = i64x2.splat(STALE_MARKER);
   const infinity = f64x2.splat(Infinity);
-  const bytes = usize(steps) << 3;
-  let at: usize = 0;
-  for (; at + 16 <= bytes; at += 16) {
+  const pairsEnd = usize(steps & ~1) << 3;
+  for (let at: usize = 0; at < pairsEnd; at += 16) {
     const value = v128.load(row + at);
     const sum = v128.load(sums + at);
     const before = v128.load(lost + at);
@@ -23,22 +33,18 @@ export function addRow(row: usize, steps: u32, sums: usize, lost: usize): void {
     );
     const isFirst = i64x2.eq(sum, absent);
     const isNothing = i64x2.eq(value, absent);
-    const restarts = v128.or(isFirst, f64x2.eq(f64x2.abs(next), infinity));
-    const after = v128.andnot(f64x2.add(before, error), restarts);
+    const loses = v128.not(v128.or(isFirst, f64x2.eq(f64x2.abs(next), infinity)));
+    const after = v128.and(f64x2.add(before, error), loses);
     v128.store(sums + at, v128.bitselect(sum, v128.bitselect(value, next, isFirst), isNothing));
     v128.store(lost + at, v128.bitselect(before, after, isNothing));
   }
-  if (at == bytes) return;
-  const bits = load<u64>(row + at);
-  if (bits == STALE_MARKER) return;
-  if (load<u64>(sums + at) == STALE_MARKER) {
-    store<u64>(sums + at, bits);
-    return;
+  if ((steps & 1) == 0 || load<u64>(row + pairsEnd) == STALE_MARKER) return;
+  const last = steps - 1;
+  if (load<u64>(sums + pairsEnd) == STALE_MARKER) store<u64>(sums + pairsEnd, load<u64>(row + pairsEnd));
+  else {
+    const value = cell(row, last);
+    const sum = cell(sums, last);
+    storeCell(lost, last, lostAfter(value, sum, cell(lost, last)));
+    storeCell(sums, last, sum + value);
   }
-  const value = reinterpret<f64>(bits);
-  const sum = load<f64>(sums + at);
-  const next = sum + value;
-  const error = abs(sum) >= abs(value) ? sum - next + value : value - next + sum;
-  store<f64>(lost + at, abs(next) == Infinity ? 0 : load<f64>(lost + at) + error);
-  store<f64>(sums + at, next);
 }

@@ -1,9 +1,9 @@
 /**
- * Aggregations that take one value at a time: `sum`, `avg`, `min`, `max`, `count`, `group`, `stddev`, `stdvar`. An
- * accumulator holds one cell for each group and step; a column of a series is added to the cells of its group.
+ * Aggregations that take one value at a time: `avg`, `min`, `max`, `count`, `group`, `stddev`, `stdvar`. (`sum`, the most
+ * frequent, is in the kernel: SampleReader.addRows.) An accumulator holds one cell for each group and step; a column of a
+ * series is added to the cells of its group.
  *
- * Sums and means are compensated (Kahan, with Neumaier's improvement), as in Prometheus, so that the order of series
- * hardly shows.
+ * Means are compensated (Kahan, with Neumaier's improvement), as in Prometheus, so that the order of series hardly shows.
  */
 import { fillAbsent, isAbsent, setAbsent, wordsOf } from "../absent.ts";
 
@@ -16,12 +16,10 @@ export interface Accumulator {
 
 /** @param results one cell for each group and step; what it holds is overwritten */
 export function accumulator(
-  operator: "sum" | "avg" | "min" | "max" | "count" | "group" | "stddev" | "stdvar",
+  operator: "avg" | "min" | "max" | "count" | "group" | "stddev" | "stdvar",
   results: Float64Array,
 ): Accumulator {
   switch (operator) {
-    case "sum":
-      return new Sum(results);
     case "avg":
       return new Mean(results);
     case "min":
@@ -74,44 +72,6 @@ class Count implements Accumulator {
     this.#counts.forEach((count, cell) => {
       if (count === 0) setAbsent(words, cell);
     });
-  }
-}
-
-class Sum implements Accumulator {
-  readonly #sums: Float64Array;
-  readonly #lost: Float64Array;
-  readonly #seen: Uint8Array;
-
-  constructor(results: Float64Array) {
-    this.#sums = results.fill(0);
-    this.#lost = new Float64Array(results.length);
-    this.#seen = new Uint8Array(results.length);
-  }
-
-  add(column: Float64Array, firstCell: number): void {
-    const words = wordsOf(column);
-    for (let i = 0; i < column.length; i++) {
-      if (isAbsent(words, i)) continue;
-      const cell = firstCell + i;
-      const value = column[i]!;
-      if (this.#seen[cell] === 0) {
-        this.#seen[cell] = 1;
-        this.#sums[cell] = value; // not 0 + value, which would lose the sign of a zero
-        continue;
-      }
-      const sum = this.#sums[cell]!;
-      const next = sum + value;
-      this.#lost[cell] = compensated(this.#lost[cell]!, sum, value, next);
-      this.#sums[cell] = next;
-    }
-  }
-
-  finish(): void {
-    const words = wordsOf(this.#sums);
-    for (let cell = 0; cell < this.#sums.length; cell++) {
-      if (this.#seen[cell] === 0) setAbsent(words, cell);
-      else this.#sums[cell] = this.#sums[cell]! + this.#lost[cell]!;
-    }
   }
 }
 

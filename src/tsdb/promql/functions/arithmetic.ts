@@ -1,11 +1,17 @@
 /**
- * Binary operators on two numbers, for scalars; vectors run the same operators in the kernel. Comparisons yield 0 or 1.
+ * Binary operators on two numbers. Comparisons yield 0 or 1. Vectors call these from loops that V8 compiles as fast as the
+ * kernel would be, so there is no second copy there.
  */
 export type BinaryOperator = "+" | "-" | "*" | "/" | "%" | "^" | "atan2" | "==" | "!=" | ">" | "<" | ">=" | "<=";
 
-const COMPARISONS: ReadonlySet<BinaryOperator> = new Set(["==", "!=", ">", "<", ">=", "<="]);
+const COMPARISONS: ReadonlySet<string> = new Set<BinaryOperator>(["==", "!=", ">", "<", ">=", "<="]);
+const CALCULATIONS: ReadonlySet<string> = new Set<BinaryOperator>(["+", "-", "*", "/", "%", "^", "atan2"]);
 
 export const isComparison = (operator: BinaryOperator): boolean => COMPARISONS.has(operator);
+
+/** Whether it is one of these, not an operator on sets or histograms. */
+export const isArithmetic = (operator: string): operator is BinaryOperator =>
+  COMPARISONS.has(operator) || CALCULATIONS.has(operator);
 
 export function calculate(operator: BinaryOperator, left: number, right: number): number {
   switch (operator) {

@@ -10,6 +10,7 @@ import { quantile } from "../functions/quantile.ts";
 import type { AggregateNode } from "../plan/node.ts";
 import { HeldRows, allocateRows, holdAll } from "./operator.ts";
 import type { Execution, SeriesList, VectorOperator } from "./operator.ts";
+import type { Cells } from "./sample-reader.ts";
 
 /** @param parameter the column of quantile's parameter */
 export function aggregate(
@@ -71,12 +72,27 @@ class AggregatedRows implements VectorOperator {
     return this.#aggregated.next();
   }
 
-  #aggregate(): Float64Array {
+  #aggregate(): Cells {
     const { operator } = this.#node;
-    return operator === "quantile" ? this.#quantiles() : this.#accumulate(operator);
+    return operator === "quantile" ? this.#quantiles() : operator === "sum" ? this.#sum() : this.#accumulate(operator);
   }
 
-  #accumulate(operator: Exclude<AggregateNode["operator"], "quantile">): Float64Array {
+  #sum(): Cells {
+    const { grid, budget, samples } = this.#execution;
+    const sums = allocateRows(this.series.sets.length, this.#execution);
+    const lost = allocateRows(this.series.sets.length, this.#execution);
+    fillAbsent(sums);
+    lost.fill(0);
+    for (let rows = this.#input.next(); rows !== undefined; rows = this.#input.next()) {
+      budget.check();
+      samples.addRows(rows.values, this.#rowOf.subarray(rows.first, rows.first + rows.count), grid.count, sums, lost);
+    }
+    const words = wordsOf(sums);
+    for (let cell = 0; cell < sums.length; cell++) if (!isAbsent(words, cell)) sums[cell] = sums[cell]! + lost[cell]!;
+    return sums;
+  }
+
+  #accumulate(operator: Exclude<AggregateNode["operator"], "quantile" | "sum">): Cells {
     const { grid, budget } = this.#execution;
     const results = allocateRows(this.series.sets.length, this.#execution);
     const groups = accumulator(operator, results);
@@ -91,7 +107,7 @@ class AggregatedRows implements VectorOperator {
     return results;
   }
 
-  #quantiles(): Float64Array {
+  #quantiles(): Cells {
     const { grid, budget } = this.#execution;
     const values = holdAll(this.#input, this.#execution);
     const words = wordsOf(values);

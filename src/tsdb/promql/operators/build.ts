@@ -3,7 +3,7 @@ import type { VectorNode } from "../plan/node.ts";
 import { aggregate } from "./aggregate.ts";
 import { applyFunction, negate, stepTimes, withScalar } from "./elementwise.ts";
 import { join } from "./join.ts";
-import { HeldRows } from "./operator.ts";
+import { HeldRows, allocateRows } from "./operator.ts";
 import type { Execution, VectorOperator } from "./operator.ts";
 import { rank } from "./rank.ts";
 import { RepeatedRows, evaluateScalar, firstStep } from "./scalar.ts";
@@ -24,8 +24,11 @@ export function buildVector(node: VectorNode, execution: Execution): VectorOpera
       return negate(build(node.input), execution);
     case "step-time":
       return stepTimes(build(node.input), execution);
-    case "vector-of":
-      return new HeldRows(ONE_WITHOUT_LABELS, scalar(node.input), execution.grid.count);
+    case "vector-of": {
+      const row = allocateRows(1, execution);
+      row.set(scalar(node.input));
+      return new HeldRows(ONE_WITHOUT_LABELS, row, execution.grid.count);
+    }
     case "vector-scalar": {
       const operand = { values: scalar(node.scalar), side: node.scalarSide };
       return withScalar(node.operator, node.returnBool, build(node.vector), operand, execution);
@@ -43,7 +46,7 @@ export function buildVector(node: VectorNode, execution: Execution): VectorOpera
       return rank(node, scalar(node.count), build(node.input), execution);
     case "invariant": {
       const once = buildVector(node.input, { ...execution, grid: firstStep(execution.grid) });
-      return new RepeatedRows(once, execution.grid.count);
+      return new RepeatedRows(once, execution);
     }
   }
 }

@@ -22,30 +22,29 @@ export function applyFunction(
   const second = parameters[1] ?? first;
   // No value lies between bounds that are the wrong way round, so there is none to answer.
   const isEmptyAt = name === "clamp" ? first.map((min, step) => (second[step]! < min ? 1 : 0)) : undefined;
-  const mapped = new MappedRows(input, input.series, (rows) =>
-    eachPresent(rows, execution, (value, step, cell, words) => {
-      if (isEmptyAt?.[step] === 1) setAbsent(words, cell);
-      else rows.values[cell] = apply(value, first[step]!, second[step]!);
-    }),
-  );
-  return dropName(mapped, execution);
+  return changed(input, execution, true, ({ count, values }, stepCount) => {
+    const words = wordsOf(values);
+    for (let row = 0, cell = 0; row < count; row++)
+      for (let step = 0; step < stepCount; step++, cell++)
+        if (isEmptyAt?.[step] === 1) setAbsent(words, cell);
+        else if (!isAbsent(words, cell)) values[cell] = apply(values[cell]!, first[step]!, second[step]!);
+  });
 }
 
 export const negate = (input: VectorOperator, execution: Execution): VectorOperator =>
-  dropName(
-    new MappedRows(input, input.series, (rows) =>
-      eachPresent(rows, execution, (value, _, cell) => (rows.values[cell] = -value)),
-    ),
-    execution,
-  );
+  changed(input, execution, true, ({ count, values }, stepCount) => {
+    const words = wordsOf(values);
+    for (let cell = 0; cell < count * stepCount; cell++) if (!isAbsent(words, cell)) values[cell] = -values[cell]!;
+  });
 
 /** The time of the step wherever there is a value: `timestamp` of anything but a selector. */
 export function stepTimes(input: VectorOperator, execution: Execution): VectorOperator {
   const seconds = stepSeconds(execution.grid);
-  const mapped = new MappedRows(input, input.series, (rows) =>
-    eachPresent(rows, execution, (_, step, cell) => (rows.values[cell] = seconds[step]!)),
-  );
-  return dropName(mapped, execution);
+  return changed(input, execution, true, ({ count, values }, stepCount) => {
+    const words = wordsOf(values);
+    for (let row = 0, cell = 0; row < count; row++)
+      for (let step = 0; step < stepCount; step++, cell++) if (!isAbsent(words, cell)) values[cell] = seconds[step]!;
+  });
 }
 
 export interface ScalarOperand {
@@ -65,24 +64,31 @@ export function withScalar(
   execution: Execution,
 ): VectorOperator {
   const filters = isComparison(operator) && !returnBool;
-  const mapped = new MappedRows(input, input.series, (rows) =>
-    eachPresent(rows, execution, (value, step, cell, words) => {
-      const operand = scalar.values[step]!;
-      const result =
-        scalar.side === "right" ? calculate(operator, value, operand) : calculate(operator, operand, value);
-      if (!filters) rows.values[cell] = result;
-      else if (result === 0) setAbsent(words, cell);
-    }),
-  );
-  return filters ? mapped : dropName(mapped, execution);
+  return changed(input, execution, !filters, ({ count, values }, stepCount) => {
+    const words = wordsOf(values);
+    for (let row = 0, cell = 0; row < count; row++)
+      for (let step = 0; step < stepCount; step++, cell++) {
+        if (isAbsent(words, cell)) continue;
+        const value = values[cell]!;
+        const operand = scalar.values[step]!;
+        const result =
+          scalar.side === "right" ? calculate(operator, value, operand) : calculate(operator, operand, value);
+        if (!filters) values[cell] = result;
+        else if (result === 0) setAbsent(words, cell);
+      }
+  });
 }
 
-type Visit = (value: number, step: number, cell: number, words: Uint32Array) => void;
-
-function eachPresent({ count, values }: Rows, { grid, budget }: Execution, visit: Visit): void {
-  budget.check();
-  const words = wordsOf(values);
-  for (let row = 0, cell = 0; row < count; row++)
-    for (let step = 0; step < grid.count; step++, cell++)
-      if (!isAbsent(words, cell)) visit(values[cell]!, step, cell, words);
+/** @param change changes a batch in place: a loop of its own, because a call for every cell would box its numbers */
+function changed(
+  input: VectorOperator,
+  execution: Execution,
+  losesName: boolean,
+  change: (rows: Rows, stepCount: number) => void,
+): VectorOperator {
+  const mapped = new MappedRows(input, input.series, (rows) => {
+    execution.budget.check();
+    change(rows, execution.grid.count);
+  });
+  return losesName ? dropName(mapped, execution) : mapped;
 }

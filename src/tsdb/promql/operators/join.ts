@@ -13,6 +13,7 @@ import type { JoinNode } from "../plan/node.ts";
 import { HeldRows, allocateRows, holdAll } from "./operator.ts";
 import type { Execution, SeriesList, VectorOperator } from "./operator.ts";
 import { mergeEqual } from "./relabel.ts";
+import type { Cells } from "./sample-reader.ts";
 
 export function join(
   node: JoinNode,
@@ -51,7 +52,7 @@ class JoinedRows implements VectorOperator {
     return this.#joined.next();
   }
 
-  #join(): Float64Array {
+  #join(): Cells {
     const { grid, budget } = this.#execution;
     const { operator, returnBool } = this.#node;
     const filters = isComparison(operator) && !returnBool;
@@ -130,7 +131,7 @@ class JoinedRows implements VectorOperator {
 }
 
 interface FoldedSide {
-  readonly values: Float64Array;
+  readonly values: Cells;
   readonly rowOf: ReadonlyMap<number, number>;
   /** Step to two series of the right side that share a signature and both have a value there. */
   readonly duplicateAt: Map<number, readonly [number, number]>;

@@ -15,7 +15,7 @@ import type { Annotations } from "../annotations.ts";
 import type { QueryBudget } from "../budget.ts";
 import type { LabelSets } from "../label-sets.ts";
 import type { StepGrid } from "../plan/node.ts";
-import type { SampleReader } from "./sample-reader.ts";
+import type { Cells, SampleReader } from "./sample-reader.ts";
 
 export interface SeriesList {
   /** Label set ids (LabelSets). Equal ones are allowed when they never have a value at the same step. */
@@ -31,7 +31,7 @@ export interface Rows {
   readonly first: number;
   readonly count: number;
   /** `count` rows of as many cells as the query has steps. */
-  readonly values: Float64Array;
+  readonly values: Cells;
 }
 
 export interface VectorOperator {
@@ -80,12 +80,12 @@ export class MappedRows implements VectorOperator {
 /** Rows that were computed whole, handed on in batches. */
 export class HeldRows implements VectorOperator {
   readonly series: SeriesList;
-  readonly #values: Float64Array;
+  readonly #values: Cells;
   readonly #stepCount: number;
   #row = 0;
 
   /** @param values all rows; the consumer may overwrite them */
-  constructor(series: SeriesList, values: Float64Array, stepCount: number) {
+  constructor(series: SeriesList, values: Cells, stepCount: number) {
     this.series = series;
     this.#values = values;
     this.#stepCount = stepCount;
@@ -100,14 +100,12 @@ export class HeldRows implements VectorOperator {
   }
 }
 
-/** Room for rows that stay until the query ends, counted against its budget. */
-export function allocateRows(rowCount: number, { grid, budget }: Execution): Float64Array {
-  budget.addBytes(8 * rowCount * grid.count);
-  return new Float64Array(rowCount * grid.count);
-}
+/** Room for rows that stay until the query ends. */
+export const allocateRows = (rowCount: number, { grid, samples }: Execution): Cells =>
+  samples.allocate(rowCount * grid.count);
 
 /** Reads an operator to its end and keeps all rows. */
-export function holdAll(input: VectorOperator, execution: Execution): Float64Array {
+export function holdAll(input: VectorOperator, execution: Execution): Cells {
   const { grid, budget } = execution;
   const held = allocateRows(input.series.sets.length, execution);
   for (let rows = input.next(); rows !== undefined; rows = input.next()) {

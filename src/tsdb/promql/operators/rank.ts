@@ -8,6 +8,7 @@ import { generalText } from "../number-text.ts";
 import type { RankNode } from "../plan/node.ts";
 import { HeldRows, allocateRows, holdAll } from "./operator.ts";
 import type { Execution, SeriesList, VectorOperator } from "./operator.ts";
+import type { Cells } from "./sample-reader.ts";
 
 export function rank(
   node: RankNode,
@@ -15,7 +16,8 @@ export function rank(
   input: VectorOperator,
   execution: Execution,
 ): VectorOperator {
-  if (counts.every((count) => count < 1)) return new HeldRows(NO_SERIES, new Float64Array(0), execution.grid.count);
+  if (counts.every((count) => count < 1))
+    return new HeldRows(NO_SERIES, allocateRows(0, execution), execution.grid.count);
   for (const count of counts) checkCount(count);
 
   const { grid, sets, budget } = execution;
@@ -37,7 +39,9 @@ export function rank(
       order.push(...ranked);
     }
   }
-  return grid.count === 1 ? inOrder(input.series, kept, order) : new HeldRows(input.series, kept, grid.count);
+  return grid.count === 1
+    ? inOrder(input.series, kept, order, execution)
+    : new HeldRows(input.series, kept, grid.count);
 }
 
 const NO_SERIES: SeriesList = { sets: new Uint32Array(0), dropsName: new Uint8Array(0) };
@@ -78,8 +82,14 @@ function best(rows: readonly number[], count: number, isBetter: (a: number, b: n
   return rows.toSorted((a, b) => (isBetter(a, b) ? -1 : isBetter(b, a) ? 1 : a - b)).slice(0, count);
 }
 
-function inOrder({ sets, dropsName }: SeriesList, values: Float64Array, order: readonly number[]): VectorOperator {
-  const picked = Float64Array.from(order, (row) => values[row]!);
+function inOrder(
+  { sets, dropsName }: SeriesList,
+  values: Cells,
+  order: readonly number[],
+  execution: Execution,
+): VectorOperator {
+  const picked = allocateRows(order.length, execution);
+  for (const [place, row] of order.entries()) picked[place] = values[row]!;
   const series = {
     sets: Uint32Array.from(order, (row) => sets[row]!),
     dropsName: Uint8Array.from(order, (row) => dropsName[row]!),

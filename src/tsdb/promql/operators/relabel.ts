@@ -7,6 +7,7 @@ import { fillAbsent, isAbsent, wordsOf } from "../absent.ts";
 import { WITHOUT_METADATA } from "../label-sets.ts";
 import { HeldRows, MappedRows, allocateRows } from "./operator.ts";
 import type { Execution, SeriesList, VectorOperator } from "./operator.ts";
+import type { Cells } from "./sample-reader.ts";
 
 export const sameLabelset = (): TsdbError =>
   new TsdbError("QUERY_EXECUTION", "vector cannot contain metrics with the same labelset", {
@@ -72,7 +73,7 @@ class MergedRows implements VectorOperator {
     return this.#merged.next();
   }
 
-  #merge(): Float64Array {
+  #merge(): Cells {
     const stepCount = this.#execution.grid.count;
     const merged = allocateRows(this.series.sets.length, this.#execution);
     fillAbsent(merged);

@@ -1,9 +1,10 @@
 /** Scalars: one column, with a value at every step. */
-import { assert } from "../../../base/assert.ts";
 import { isAbsent, wordsOf } from "../absent.ts";
 import { calculate } from "../functions/arithmetic.ts";
 import type { ScalarNode, StepGrid, VectorNode } from "../plan/node.ts";
-import type { Execution, VectorOperator } from "./operator.ts";
+import { allocateRows, rowsPerBatch } from "./operator.ts";
+import type { Execution, Rows, VectorOperator } from "./operator.ts";
+import type { Cells } from "./sample-reader.ts";
 
 export type BuildVector = (node: VectorNode, execution: Execution) => VectorOperator;
 
@@ -58,24 +59,33 @@ export class RepeatedRows implements VectorOperator {
   readonly series;
   readonly #input: VectorOperator;
   readonly #stepCount: number;
+  readonly #repeated: Cells;
+  /** The input's batch, of which rows from `#row` on are still to be repeated: it has more rows than fit one of ours. */
+  #once: Rows | undefined;
+  #row = 0;
 
-  constructor(input: VectorOperator, stepCount: number) {
+  constructor(input: VectorOperator, execution: Execution) {
     this.series = input.series;
     this.#input = input;
-    this.#stepCount = stepCount;
+    this.#stepCount = execution.grid.count;
+    this.#repeated = allocateRows(Math.min(rowsPerBatch(this.#stepCount), input.series.sets.length), execution);
   }
 
-  next() {
-    const once = this.#input.next();
-    if (once === undefined) return undefined;
-    assert(once.values.length >= once.count, "a step-invariant input has one step");
-    const values = new Float64Array(once.count * this.#stepCount);
-    const [from, to] = [wordsOf(once.values), wordsOf(values)];
-    for (let row = 0; row < once.count; row++)
+  next(): Rows | undefined {
+    if (this.#once === undefined || this.#row === this.#once.count) {
+      this.#once = this.#input.next();
+      this.#row = 0;
+    }
+    if (this.#once === undefined) return undefined;
+    const first = this.#row;
+    const count = Math.min(rowsPerBatch(this.#stepCount), this.#once.count - first);
+    this.#row += count;
+    const [from, to] = [wordsOf(this.#once.values), wordsOf(this.#repeated)];
+    for (let row = 0; row < count; row++)
       for (let cell = row * this.#stepCount; cell < (row + 1) * this.#stepCount; cell++) {
-        to[2 * cell] = from[2 * row]!;
-        to[2 * cell + 1] = from[2 * row + 1]!;
+        to[2 * cell] = from[2 * (first + row)]!;
+        to[2 * cell + 1] = from[2 * (first + row) + 1]!;
       }
-    return { first: once.first, count: once.count, values };
+    return { first: this.#once.first + first, count, values: this.#repeated.subarray(0, count * this.#stepCount) };
   }
 }

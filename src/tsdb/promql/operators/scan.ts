@@ -12,13 +12,14 @@ import type { SamplesNode, SelectNode, Selection, StepGrid, WindowNode } from ".
 import { MappedRows, rowsPerBatch } from "./operator.ts";
 import type { Execution, Rows, SeriesList, VectorOperator } from "./operator.ts";
 import { dropName } from "./relabel.ts";
+import type { Cells } from "./sample-reader.ts";
 
 /** An instant vector selector, or `timestamp` of one. */
 export function select({ selection, yields }: SelectNode, execution: Execution): VectorOperator {
   const { samples, lookbackMs } = execution;
   const times = readingTimes(selection, execution.grid);
-  const rows = new ScannedRows(new SeriesScan(selection, times, lookbackMs, execution), execution, (row) =>
-    samples.lookback(times, lookbackMs, yields, row),
+  const rows = new ScannedRows(new SeriesScan(selection, times, lookbackMs, execution), execution, (all, row) =>
+    samples.lookback(times, lookbackMs, yields, all, row),
   );
   return yields === "timestamp" ? dropName(rows, execution) : rows;
 }
@@ -28,8 +29,9 @@ export function windowed(node: WindowNode, parameter: Float64Array | undefined, 
   const { samples } = execution;
   const { selection, rangeMs } = node;
   const times = readingTimes(selection, execution.grid);
-  const scanned = new ScannedRows(new SeriesScan(selection, times, rangeMs, execution), execution, (row) =>
-    samples.window(node.function, times, rangeMs, parameter, row),
+  const window = { function: node.function, rangeMs, parameter };
+  const scanned = new ScannedRows(new SeriesScan(selection, times, rangeMs, execution), execution, (all, row) =>
+    samples.window(window, times, all, row),
   );
   const annotated = new MappedRows(scanned, scanned.series, (rows) =>
     annotate(node, parameter, rows, scanned.series, execution),
@@ -91,11 +93,11 @@ class ScannedRows implements VectorOperator {
   readonly series: SeriesList;
   readonly #scan: SeriesScan;
   readonly #stepCount: number;
-  readonly #compute: (row: Float64Array) => void;
-  readonly #rows: Float64Array;
+  readonly #compute: (rows: Cells, row: number) => void;
+  readonly #rows: Cells;
   #next = 0;
 
-  constructor(scan: SeriesScan, { grid, samples }: Execution, compute: (row: Float64Array) => void) {
+  constructor(scan: SeriesScan, { grid, samples }: Execution, compute: (rows: Cells, row: number) => void) {
     this.series = scan.series;
     this.#scan = scan;
     this.#stepCount = grid.count;
@@ -107,10 +109,7 @@ class ScannedRows implements VectorOperator {
     const first = this.#next;
     const wanted = Math.min(rowsPerBatch(this.#stepCount), this.series.sets.length - first);
     let count = 0;
-    while (count < wanted && this.#scan.decodeNext()) {
-      this.#compute(this.#rows.subarray(count * this.#stepCount, (count + 1) * this.#stepCount));
-      count++;
-    }
+    for (; count < wanted && this.#scan.decodeNext(); count++) this.#compute(this.#rows, count);
     this.#next += count;
     return count === 0 ? undefined : { first, count, values: this.#rows.subarray(0, count * this.#stepCount) };
   }

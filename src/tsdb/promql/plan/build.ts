@@ -14,20 +14,27 @@ import type {
   MatrixSelector,
   VectorSelector,
 } from "../ast.ts";
-import { calculate } from "../functions/arithmetic.ts";
+import { calculate, isArithmetic } from "../functions/arithmetic.ts";
 import type { BinaryOperator } from "../functions/arithmetic.ts";
 import { ELEMENTWISE } from "../functions/elementwise.ts";
 import { WINDOW_FUNCTIONS } from "../functions/windows.ts";
 import { projection } from "../label-sets.ts";
+import { offsetMs, positiveDurationMs } from "./durations.ts";
+import type { QuerySpan } from "./durations.ts";
 import { isScalar } from "./node.ts";
 import type { PlanNode, ScalarNode, Selection, StepGrid, VectorNode } from "./node.ts";
 
-/**
- * @param isInstant whether `step()` and `range()` are of an instant query, where both are 0
- * @throws TsdbError NOT_YET_SUPPORTED
- */
-export function buildPlan(expression: Expression, grid: StepGrid, isInstant: boolean): PlanNode {
-  const builder = new PlanBuilder(grid, isInstant);
+/** The steps of a query, and what it calls its end and step itself. */
+export interface QueryTimes extends StepGrid {
+  /** `end()`; the last step comes no later. */
+  readonly endMs: number;
+  /** Then `step()` and `range()` are 0. */
+  readonly isInstant: boolean;
+}
+
+/** @throws TsdbError NOT_YET_SUPPORTED; BAD_QUERY when a computed duration is no length of time */
+export function buildPlan(expression: Expression, times: QueryTimes): PlanNode {
+  const builder = new PlanBuilder(times);
   return builder.once(builder.build(expression));
 }
 
@@ -38,17 +45,18 @@ interface Planned {
 }
 
 class PlanBuilder {
-  readonly #grid: StepGrid;
-  readonly #isInstant: boolean;
+  readonly #times: QueryTimes;
+  readonly #span: QuerySpan;
 
-  constructor(grid: StepGrid, isInstant: boolean) {
-    this.#grid = grid;
-    this.#isInstant = isInstant;
+  constructor(times: QueryTimes) {
+    const { startMs, stepMs, endMs, isInstant } = times;
+    this.#times = times;
+    this.#span = { stepMs: isInstant ? 0 : stepMs, rangeMs: endMs - startMs };
   }
 
   /** What is the same at every step, computed once; anything else as it is. */
   once({ node, isInvariant }: Planned): PlanNode {
-    if (!isInvariant || this.#grid.count <= 1) return node;
+    if (!isInvariant || this.#times.count <= 1) return node;
     if (node.kind === "number" || node.kind === "string" || node.kind === "samples") return node;
     return isScalar(node) ? { kind: "scalar-invariant", input: node } : { kind: "invariant", input: node };
   }
@@ -89,16 +97,20 @@ class PlanBuilder {
 
   #range(selector: MatrixSelector): { selection: Selection; rangeMs: number; isInvariant: boolean } {
     const selection = this.#selection(selector.selector);
-    return { selection, rangeMs: milliseconds(selector.range), isInvariant: selection.atMs !== undefined };
+    return {
+      selection,
+      rangeMs: positiveDurationMs(selector.range, this.#span),
+      isInvariant: selection.atMs !== undefined,
+    };
   }
 
   #selection(selector: VectorSelector): Selection {
     if (selector.anchored) throw notYetSupported("anchored");
     if (selector.smoothed) throw notYetSupported("smoothed");
-    const { startMs, stepMs, count } = this.#grid;
-    const atMs =
-      selector.at === "start" ? startMs : selector.at === "end" ? startMs + (count - 1) * stepMs : selector.at;
-    return { matchers: selector.matchers, offsetMs: milliseconds(selector.offset), atMs };
+    const { startMs, endMs } = this.#times;
+    const atMs = selector.at === "start" ? startMs : selector.at === "end" ? endMs : selector.at;
+    const offset = selector.offset === undefined ? 0 : offsetMs(selector.offset, this.#span);
+    return { matchers: selector.matchers, offsetMs: offset, atMs };
   }
 
   #aggregate(expression: AggregateExpression): Planned {
@@ -132,7 +144,9 @@ class PlanBuilder {
   #binary(expression: BinaryExpression): Planned {
     const { operator, returnBool, matching } = expression;
     if (!isArithmetic(operator)) throw notYetSupported(operator);
-    if (matching !== undefined && matching.include.length > 0) throw notYetSupported("group_left");
+    if (matching?.card === "many-to-one") throw notYetSupported("group_left");
+    if (matching?.card === "one-to-many") throw notYetSupported("group_right");
+    if (matching?.fillLeft !== undefined || matching?.fillRight !== undefined) throw notYetSupported("fill");
     const left = this.build(expression.left);
     const right = this.build(expression.right);
     const isInvariant = left.isInvariant && right.isInvariant;
@@ -161,13 +175,13 @@ class PlanBuilder {
       case "pi":
         return constant(Math.PI);
       case "start":
-        return constant(this.#grid.startMs / 1000);
+        return constant(this.#times.startMs / 1000);
       case "end":
-        return constant(this.#endMs / 1000);
+        return constant(this.#times.endMs / 1000);
       case "range":
-        return constant((this.#endMs - this.#grid.startMs) / 1000);
+        return constant(this.#span.rangeMs / 1000);
       case "step":
-        return constant(this.#isInstant ? 0 : this.#grid.stepMs / 1000);
+        return constant(this.#span.stepMs / 1000);
       case "scalar":
         return this.#combine([this.build(given[0]!)], ([input]) => ({ kind: "scalar-of", input: asVector(input!) }));
       case "vector":
@@ -205,11 +219,6 @@ class PlanBuilder {
   #combine(inputs: readonly Planned[], make: (nodes: readonly PlanNode[]) => PlanNode): Planned {
     const isInvariant = inputs.every((input) => input.isInvariant);
     return { node: make(inputs.map((input) => (isInvariant ? input.node : this.once(input)))), isInvariant };
-  }
-
-  get #endMs(): number {
-    const { startMs, stepMs, count } = this.#grid;
-    return startMs + (count - 1) * stepMs;
   }
 }
 
