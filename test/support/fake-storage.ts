@@ -63,12 +63,11 @@ export class FakeStorage implements Storage {
     const sortedUnique = (texts: Iterable<string>) => [...new Set(texts)].sort(compareBytes);
     return {
       // Series that match but have no sample in the range are allowed by the contract, so the fake returns them.
-      select: (matchers) =>
-        new FakeSelection(
-          this.#series.filter(({ labels }) => matchesAll(matchers, labels)),
-          this.#cuts,
-          context,
-        ),
+      select: (matchers) => {
+        const selected = this.#series.filter(({ labels }) => matchesAll(matchers, labels));
+        context.budget.addSeries(selected.length);
+        return new FakeSelection(selected, this.#cuts, context);
+      },
       labelNames: (matchers, mint, maxt) =>
         sortedUnique(matching(matchers, mint, maxt).flatMap(({ labels }) => labels.map(([name]) => name))),
       labelValues: (name, matchers, mint, maxt) =>

@@ -16,6 +16,7 @@ export interface Sample {
 
 export class OracleReader implements SampleReader {
   readonly #chunks = new Map<number, Uint8Array>();
+  #reserved = 0;
   #samples: Sample[] = [];
 
   readonly batch: ChunkBatch = {
@@ -25,7 +26,7 @@ export class OracleReader implements SampleReader {
     chunkAddress: [],
     chunkBytes: [],
     encoding: [],
-    reserve: () => this.#chunks.size + 1,
+    reserve: () => ++this.#reserved,
     store: (address, chunk) => void this.#chunks.set(address, chunk),
   };
 

@@ -119,11 +119,11 @@ class PlanBuilder {
     const vector = asVector(input.node);
     const by = projection(!without, grouping);
     // The parameter is computed with the aggregation, so it is read at the first step if the input is the same at all.
-    const parameter = expression.parameter && asScalar(this.once(this.build(expression.parameter)));
+    const parameter = () => expression.parameter && asScalar(this.once(this.build(expression.parameter)));
     switch (operator) {
       case "topk":
       case "bottomk":
-        return same(input, { kind: "rank", operator, grouping: by, input: vector, count: countOf(parameter) });
+        return same(input, { kind: "rank", operator, grouping: by, input: vector, count: countOf(parameter()) });
       case "sum":
       case "avg":
       case "min":
@@ -134,7 +134,14 @@ class PlanBuilder {
       case "stdvar":
       case "quantile": {
         const position = expression.parameter?.position.start ?? 0;
-        return same(input, { kind: "aggregate", operator, grouping: by, input: vector, parameter, position });
+        return same(input, {
+          kind: "aggregate",
+          operator,
+          grouping: by,
+          input: vector,
+          parameter: parameter(),
+          position,
+        });
       }
       default:
         throw notYetSupported(operator);
