@@ -32,7 +32,8 @@ const http = /^src\/tsdb\/http\//;
 const layers: readonly Layer[] = [
   { files: /^src\/base\/logger-pino\.ts$/, imports: [base], packages: ["pino", "pino-pretty"] },
   { files: base, imports: [base] },
-  { files: model, imports: [base] },
+  // Matchers are words of the model, and their regular expressions RE2.
+  { files: model, imports: [base], packages: ["re2js"] },
   { files: /^src\/tsdb\/kernel\/assembly\//, imports: [kernel] },
   { files: kernel, imports: [base, model] },
   // The labels of a query are the query language's own table, and storage fills it.

@@ -16,7 +16,7 @@ import type { LabelTable } from "../promql/label-table.ts";
 import type { ChunkBatch, Querier, QueryContext, SeriesSelection, Storage } from "../storage.ts";
 import { CHUNK_XOR } from "../storage.ts";
 import { ChunkFileReader } from "./chunk-file-reader.ts";
-import { type ValueTest, valueTest } from "./matching.ts";
+import { type ValueTest, valueTest } from "../model/value-test.ts";
 
 export class HeadStorage implements Storage {
   readonly #memory: HeadMemory;
