@@ -48,7 +48,7 @@ export function compose({ live, log, clock }: CompositionDeps): Composition {
     limits: config.limits,
   });
   const queries = new QueryPool({
-    entry: new URL("./promql/worker.ts", import.meta.url),
+    entry: new URL("./query/worker.ts", import.meta.url),
     size: config.query.concurrencyMax,
     queueLengthMax: 20 * config.query.concurrencyMax,
     queueWaitMsMax: 10_000,

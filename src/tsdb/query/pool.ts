@@ -15,7 +15,7 @@ import { WorkerHandle } from "./worker-handle.ts";
 import type { Task } from "./worker-handle.ts";
 
 export interface QueryPoolOptions {
-  /** The module that a worker runs; src/tsdb/promql/worker.ts. */
+  /** The module that a worker runs: worker.ts, or a fake in tests. */
   readonly entry: URL;
   /** Workers at most. */
   readonly size: number;

@@ -1,6 +1,6 @@
 /**
  * The worker's side of protocol.ts: takes jobs, sends the pieces that a runner makes, and waits for credits. What a job
- * computes is the runner's business (promql/worker.ts; a fake in tests), so this is also what tests of the pool rest on.
+ * computes is the runner's business (worker.ts; a fake in tests), so this is also what tests of the pool rest on.
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { assert } from "../../base/assert.ts";

@@ -1,0 +1,65 @@
+/**
+ * The entry of a query worker: a thread that reads the head through the shared memory and computes in a memory of its own.
+ *
+ *   shared memory ──HeadStorage: select, copy chunks──▶ QueryMemory ──engine──▶ QueryResult ──▶ bytes of JSON
+ */
+import { HeadStorage } from "../head/head-storage.ts";
+import type { QueryBudget } from "../promql/budget.ts";
+import { executeInstant, executeRange } from "../promql/engine.ts";
+import { formatExpression } from "../promql/format.ts";
+import { KernelReader } from "../promql/kernel-reader.ts";
+import { parseExpression, parseMetricSelector } from "../promql/parser.ts";
+import { QueryMemory } from "../promql/query-memory.ts";
+import { renderJson } from "../promql/result-json.ts";
+import { labelNames, labelValues, series } from "./metadata.ts";
+import type { QueryJob, Selection } from "./protocol.ts";
+import { serveQueries } from "./worker-loop.ts";
+import type { JobRunner } from "./worker-loop.ts";
+
+/** Memory that a query leaves behind is used by the next one, unless it is larger than this. */
+const KEPT_BYTES_MAX = 64 * 1024 * 1024;
+
+serveQueries(({ attachment }): JobRunner => {
+  const storage = new HeadStorage(attachment);
+  let memory = new QueryMemory(attachment.module);
+
+  return (job, budget) => {
+    if (memory.sizeBytes > KEPT_BYTES_MAX) memory = new QueryMemory(attachment.module);
+    return answer(job, budget, storage, memory);
+  };
+});
+
+function answer(
+  job: QueryJob,
+  budget: QueryBudget,
+  storage: HeadStorage,
+  memory: QueryMemory,
+): Iterable<Uint8Array<ArrayBuffer>> {
+  switch (job.kind) {
+    case "instant":
+    case "range": {
+      const environment = { storage, samples: new KernelReader(memory, budget), budget };
+      const query = { ...job, lookbackMs: job.lookbackDeltaMs };
+      return renderJson(
+        query.kind === "instant" ? executeInstant(query, environment) : executeRange(query, environment),
+      );
+    }
+    case "format":
+      return [jsonOf({ status: "success", data: formatExpression(parseExpression(job.query)) })];
+    case "series":
+      return series(storage, budget, withMatchers(job));
+    case "labels":
+      return labelNames(storage, budget, withMatchers(job));
+    case "labelValues":
+      return labelValues(storage, budget, job.name, withMatchers(job));
+  }
+}
+
+const jsonOf = (value: unknown): Uint8Array<ArrayBuffer> => Buffer.from(JSON.stringify(value));
+
+const withMatchers = ({ selectors, startMs, endMs, limit }: Selection) => ({
+  selectors: selectors.map(parseMetricSelector),
+  startMs,
+  endMs,
+  limit,
+});
