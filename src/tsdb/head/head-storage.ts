@@ -10,13 +10,20 @@ import { messageOf, TsdbError } from "../../base/errors.ts";
 import { realVfs, type Vfs } from "../../base/vfs.ts";
 import { compareBytes } from "../model/labels.ts";
 import type { Matcher } from "../model/matcher.ts";
-import type { HeadAttachment } from "../db.ts";
 import { HeadMemory } from "../kernel/head-memory.ts";
 import type { LabelTable } from "../promql/label-table.ts";
 import type { ChunkBatch, Querier, QueryContext, SeriesSelection, Storage } from "../storage.ts";
 import { CHUNK_XOR } from "../storage.ts";
 import { ChunkFileReader } from "./chunk-file-reader.ts";
 import { type ValueTest, valueTest } from "../model/value-test.ts";
+
+/** What a query worker needs in order to attach to the head: plain, cloneable data. */
+export interface HeadAttachment {
+  readonly module: WebAssembly.Module;
+  readonly memory: WebAssembly.Memory;
+  readonly slot: number;
+  readonly chunkDir: string;
+}
 
 export class HeadStorage implements Storage {
   readonly #memory: HeadMemory;
@@ -121,13 +128,13 @@ class HeadQuerier implements Querier {
       for (;;) {
         this.#context.budget.check();
         const count = kernel.selectCollect(this.#slot, base, refs) >>> 0;
+        const kept = kernel.selectOverlapping(this.#slot, count, mint, maxt) >>> 0;
         const list = kernel.listAddress(this.#slot) >>> 2;
-        found.push(this.#memory.words.slice(list, list + count));
+        found.push(this.#memory.words.slice(list, list + kept));
         if (count < kernel.listIdsMax()) break;
       }
     }
-    const all = found.length === 1 ? found[0]! : concatenate(found);
-    return all.filter((ref) => kernel.seriesOverlaps(ref, mint, maxt) !== 0);
+    return found.length === 1 ? found[0]! : concatenate(found);
   }
 
   #apply(base: number, refs: number, pairIds: Uint32Array, subtract: boolean): void {
@@ -328,6 +335,7 @@ class HeadSelection implements SeriesSelection {
       this.#memory.words.set(wanted, list);
       const gathered = kernel.gather(this.#slot, 0, wanted.length, this.#range.mint, this.#range.maxt);
       const seriesCount = Number(gathered >> 32n);
+      if (seriesCount === 0) throw tooManyChunks();
       this.#fill(into, seriesCount, Number(gathered & 0xffff_ffffn));
     } finally {
       kernel.unpin(this.#slot);
@@ -366,7 +374,7 @@ class HeadSelection implements SeriesSelection {
         into.encoding.push(CHUNK_XOR);
       }
       if (!isWhole) {
-        if (series === 0) throw new TsdbError("QUERY_LIMIT", "One series has more chunks in the range than a query may hold");
+        if (series === 0) throw tooManyChunks();
         into.chunkAddress.length = into.chunkBytes.length = into.encoding.length = firstChunk;
         break;
       }
@@ -390,6 +398,9 @@ class HeadSelection implements SeriesSelection {
     }
   }
 }
+
+const tooManyChunks = (): TsdbError =>
+  new TsdbError("QUERY_LIMIT", "One series has more chunks in the range than a query may hold");
 
 function concatenate(parts: readonly Uint32Array[]): Uint32Array {
   const all = new Uint32Array(parts.reduce((length, part) => length + part.length, 0));

@@ -27,6 +27,7 @@ export const HEAD_CONSTANTS = [
   "H_BODY",
   "H_CANONICAL",
   "H_CELLS_FREE",
+  "H_CELLS_RECLAIMED",
   "H_CELLS_USED",
   "H_CHUNKS_SEALED",
   "H_CHUNK_FILE_BYTES_MAX",
@@ -38,6 +39,7 @@ export const HEAD_CONSTANTS = [
   "H_EPOCH",
   "H_EXAMPLE_COUNT",
   "H_FULL_CHUNKS",
+  "H_IGNORE_READERS",
   "H_LABELS_PER_SERIES_MAX",
   "H_LABEL_NAME_BYTES_MAX",
   "H_LABEL_VALUE_BYTES_MAX",
@@ -46,6 +48,7 @@ export const HEAD_CONSTANTS = [
   "H_MIN_TIME_MS",
   "H_OPEN_CHUNKS",
   "H_PAIR_NEXT",
+  "H_PENDING",
   "H_PENDING_BYTES",
   "H_RECORD_MAX_TIME_MS",
   "H_RETENTION_MS",
@@ -59,7 +62,10 @@ export const HEAD_CONSTANTS = [
   "H_WAL_ACTIVE",
   "H_WAL_BUFFER_0",
   "H_WAL_BUFFER_1",
+  "H_WAL_BUFFER_BYTES",
+  "H_WAL_DECLARED_BYTES",
   "H_WAL_ENABLED",
+  "H_WAL_ENCODED",
   "H_WAL_SEQUENCE",
   "H_WAL_SYNCED",
   "H_WAL_USED",
@@ -90,8 +96,8 @@ export const INGEST = {
   overloaded: -5,
 } as const;
 
-/** What replayRecord answers (assembly/replay.ts). */
-export const REPLAY = { ok: 0, malformed: -1, full: -2 } as const;
+/** What replayRecord and loadChunk answer (assembly/replay.ts). */
+export const REPLAY = { ok: 0, malformed: -1, full: -2, sealFirst: -3 } as const;
 
 /** reencodePending is done. */
 export const REENCODE_DONE = 0xffff_ffff;
@@ -111,8 +117,11 @@ export interface HeadExports {
   takeRecords(): number;
   beginSegment(): void;
   setSynced(sequence: bigint): void;
+  /** From 0 to start; then what it returned, until that is REENCODE_DONE. Take the records after each call. */
   reencodePending(from: number): number;
+  /** Applies a record's data; see REPLAY. After sealFirst the same record is given again. */
   replayRecord(data: number, bytes: number): number;
+  /** Enters a full chunk of a file; see REPLAY: malformed says that it does not follow what was loaded before. */
   loadChunk(ref: number, mint: number, span: number, fileIndex: number, offset: number, dataBytes: number): number;
   /** Index of the next block to write to its file, or -1. */
   sealTake(durableSequence: bigint, all: number): number;
@@ -122,7 +131,12 @@ export interface HeadExports {
   sealBlockData(index: number): number;
   dropChunks(first: number, count: number, before: number): number;
   advanceEpoch(): void;
+  /** Fresh memory, never given back. */
+  allocateExtent(bytes: number): number;
   heapBytesUsed(): bigint;
+
+  /** Bytes of the memory as it is now, seen by this thread's views or not. */
+  memoryBytes(): number;
 
   // Readers: everything below is safe in other threads. Between pin and unpin nothing that was found goes away.
   pin(slot: number): void;
@@ -151,7 +165,8 @@ export interface HeadExports {
   selectCollect(slot: number, base: number, refs: number): number;
   seriesPairs(ref: number): number;
   seriesPairCount(ref: number): number;
-  seriesOverlaps(ref: number, mint: number, maxt: number): number;
-  /** Series gathered whole << 32 | chunk records. */
+  /** Keeps of the first `count` refs of the list those that may have samples in the range. @returns how many are left */
+  selectOverlapping(slot: number, count: number, mint: number, maxt: number): number;
+  /** Series gathered whole << 32 | chunk records. Between pin and unpin, and what the records point at is copied there. */
   gather(slot: number, first: number, count: number, mint: number, maxt: number): bigint;
 }

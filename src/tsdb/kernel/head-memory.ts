@@ -12,7 +12,6 @@ export class HeadMemory {
   readonly memory: WebAssembly.Memory;
   readonly kernel: KernelExports;
   readonly at: HeadConstants;
-  #buffer: SharedArrayBuffer;
   #bytes: Uint8Array;
   #view: DataView;
   #words: Uint32Array;
@@ -29,10 +28,9 @@ export class HeadMemory {
         return [name, constant.value >>> 0];
       }),
     ) as HeadConstants;
-    this.#buffer = memory.buffer;
-    this.#bytes = new Uint8Array(this.#buffer);
-    this.#view = new DataView(this.#buffer);
-    this.#words = new Uint32Array(this.#buffer);
+    this.#bytes = new Uint8Array(memory.buffer);
+    this.#view = new DataView(memory.buffer);
+    this.#words = new Uint32Array(memory.buffer);
   }
 
   /**
@@ -57,7 +55,6 @@ export class HeadMemory {
         remedy: "Raise the limit on virtual memory (ulimit -v), or lower limits.max_decoded_size",
       });
     }
-    head.#follow();
     return head;
   }
 
@@ -67,13 +64,13 @@ export class HeadMemory {
 
   /** All of the memory as it is now. Do not keep it over a call that may grow the memory. */
   get bytes(): Uint8Array {
-    if (this.#buffer !== this.memory.buffer) this.#follow();
+    this.#follow();
     return this.#bytes;
   }
 
   /** As `bytes`, in u32; indexes are addresses >>> 2. */
   get words(): Uint32Array {
-    if (this.#buffer !== this.memory.buffer) this.#follow();
+    this.#follow();
     return this.#words;
   }
 
@@ -103,14 +100,19 @@ export class HeadMemory {
   }
 
   #viewNow(): DataView {
-    if (this.#buffer !== this.memory.buffer) this.#follow();
+    this.#follow();
     return this.#view;
   }
 
   #follow(): void {
-    this.#buffer = this.memory.buffer;
-    this.#bytes = new Uint8Array(this.#buffer);
-    this.#view = new DataView(this.#buffer);
-    this.#words = new Uint32Array(this.#buffer);
+    const memoryBytes = this.kernel.memoryBytes();
+    if (this.#bytes.length === memoryBytes) return;
+    // When another thread has grown the memory, `buffer` goes on showing the old length for a while, although the kernel
+    // in this thread already sees what was written behind it. Growing by nothing brings it up to date.
+    if (this.memory.buffer.byteLength < memoryBytes) this.memory.grow(0);
+    const { buffer } = this.memory;
+    this.#bytes = new Uint8Array(buffer);
+    this.#view = new DataView(buffer);
+    this.#words = new Uint32Array(buffer);
   }
 }

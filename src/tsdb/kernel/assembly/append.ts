@@ -1,7 +1,16 @@
 /** Appending to the head: when a chunk is full, and what the head remembers of each sample. */
 import { CHUNK_RANGE_MS, CHUNK_SAMPLES, header, SeriesHot } from "./layout";
 import { appendToOpen, sealOpen } from "./chunk";
+import { heapBytesForCells } from "./heap";
 import { coldOf } from "./series";
+
+/** A first cell, a second one for what runs over, one for the chunk list, and a share of one in limbo. */
+const CELLS_PER_SAMPLE: u64 = 4;
+
+/** What storing `samples` samples can take from the heap. */
+export function heapBytesForSamples(samples: u32): u64 {
+  return heapBytesForCells(u64(samples) * CELLS_PER_SAMPLE);
+}
 
 /** Stores a sample that is newer than all of its series. */
 @inline
@@ -16,7 +25,7 @@ export function appendSample(hot: SeriesHot, ref: u32, timestampMs: i64, value: 
   if (hot.count >= u16(CHUNK_SAMPLES) || (hot.count != 0 && hot.lastTimestampMs < h.rangeStartMs)) {
     sealOpen(hot, coldOf(ref), ref);
   }
-  appendToOpen(hot, timestampMs, value, usize(h.chunkScratch));
+  appendToOpen(hot, timestampMs, value, usize(h.scratch));
   if (timestampMs > h.maxTimeMs) h.maxTimeMs = timestampMs;
   if (timestampMs < h.minTimeMs) h.minTimeMs = timestampMs;
 }

@@ -7,10 +7,12 @@
  *
  * Order of publication, on which readers rely: the entry's bytes, the block's usedBytes, the series' chunk list, then the
  * open word. A reader loads the open word before the list, so a chunk that is sealed meanwhile is seen twice (and the
- * copy recognised by its first timestamp), never missed.
+ * copy recognised by its first timestamp), never missed. A block whose file has its entries is used again only when no
+ * reader can be reading it: like a cell, but counted in the queue itself.
  */
 import {
   CELL_PAYLOAD,
+  CHUNK_SAMPLES,
   ENTRIES_INLINE,
   ENTRIES_PER_CELL,
   ENTRY_BYTES,
@@ -20,6 +22,7 @@ import {
   ENTRY_OFFSET,
   ENTRY_SPAN,
   header,
+  LIST_DROPPED_MASK,
   SEAL_BLOCK_BYTES,
   SEAL_BLOCKS,
   SEAL_CONTROL,
@@ -28,8 +31,9 @@ import {
   SeriesCold,
   SeriesHot,
 } from "./layout";
-import { allocateCell, retireCells } from "./heap";
+import { allocateCell, hasPassed, retireCells } from "./heap";
 import { crc32c } from "./bytes";
+import { unzigzag } from "./varint";
 import { xorAppend, xorStart } from "./xor";
 
 export const CHUNK_FILE_HEADER_BYTES: u32 = 32;
@@ -37,6 +41,10 @@ export const CHUNK_ENTRY_HEADER_BYTES: u32 = 24;
 const ENCODING_XOR: u32 = 1;
 /** The count at the start of a chunk; the first sample's bits follow. */
 const COUNT_BYTES: u32 = 2;
+/** No chunk of CHUNK_SAMPLES samples is longer: count, first time, first value, then per sample 145 bits at most. */
+const CHUNK_BYTES_MAX: u32 = COUNT_BYTES + 10 + 8 + (145 * CHUNK_SAMPLES + 7) / 8 + 8;
+/** An entry of this length leaves less of a block unused than it is long; copies run over by less than a cell. */
+const ENTRY_ROOM_MAX: u32 = CHUNK_ENTRY_HEADER_BYTES + CHUNK_BYTES_MAX + CELL_PAYLOAD;
 
 @inline
 function publishOpen(hot: SeriesHot, word: u64): void {
@@ -103,15 +111,13 @@ export function copyCells(first: usize, cells: u32, out: usize): void {
 /** The first timestamp of a chunk: a zigzag varint behind the count. */
 export function firstTimestamp(chunk: usize): i64 {
   let at = chunk + COUNT_BYTES;
-  let zigzag: u64 = 0;
-  let shift: u64 = 0;
-  let byte: u64;
-  do {
-    byte = load<u8>(at++);
-    zigzag |= (byte & 127) << shift;
-    shift += 7;
-  } while (byte > 127 && shift < 70);
-  return i64(zigzag >> 1) ^ -i64(zigzag & 1);
+  let value: u64 = 0;
+  for (let shift: u64 = 0; shift < 70; shift += 7) {
+    const byte = u64(load<u8>(at++));
+    value |= (byte & 127) << shift;
+    if (byte < 128) break;
+  }
+  return unzigzag(value);
 }
 
 /** Closes the open chunk: entry to the seal queue, reference to the series' list, cells to limbo. */
@@ -123,14 +129,14 @@ export function sealOpen(hot: SeriesHot, cold: SeriesCold, ref: u32): void {
   const first = openFirstCell(word);
   const cells = openCells(word);
   const entryBytes = CHUNK_ENTRY_HEADER_BYTES + dataBytes;
-  // Whole cells are copied, so the entry may run over by less than a cell; the block has that much slack.
-  const at = reserveEntry(entryBytes);
+  const at = reserveEntry();
   const data = at + CHUNK_ENTRY_HEADER_BYTES;
   copyCells(first, cells, data);
   store<u8>(data, u8(hot.count >> 8));
   store<u8>(data, u8(hot.count), 1);
   const mint = firstTimestamp(data);
-  const span = u32(min<i64>(hot.lastTimestampMs - mint, 0xffff_ffff));
+  // A chunk lies within one range of CHUNK_RANGE_MS.
+  const span = u32(hot.lastTimestampMs - mint);
   store<u32>(at, (dataBytes << 8) | ENCODING_XOR, 4);
   store<u32>(at, ref, 8);
   store<i64>(at, mint, 12);
@@ -150,21 +156,21 @@ export function sealOpen(hot: SeriesHot, cold: SeriesCold, ref: u32): void {
   retireCells(first, hot.tailCell, cells);
 }
 
-/** The i-th oldest block in use. */
+/** The i-th oldest block that is not in its file yet. */
 @inline
-export function sealBlock(i: u32): SealBlock {
-  return blockAt(sealIndex(i));
+function sealBlock(i: u32): SealBlock {
+  return sealBlockAt(sealIndex(i));
 }
 @inline
-export function sealIndex(i: u32): u32 {
-  return load<u32>(queueSlot(i));
+function sealIndex(i: u32): u32 {
+  return load<u32>(queueSlot(header().sealFirst + i));
 }
 @inline
-function queueSlot(i: u32): usize {
-  return SEAL_QUEUE + (usize((header().sealFirst + i) % SEAL_BLOCKS) << 2);
+function queueSlot(position: u32): usize {
+  return SEAL_QUEUE + (usize(position % SEAL_BLOCKS) << 2);
 }
 @inline
-function blockAt(index: u32): SealBlock {
+export function sealBlockAt(index: u32): SealBlock {
   return changetype<SealBlock>(SEAL_CONTROL + usize(index) * offsetof<SealBlock>());
 }
 @inline
@@ -172,31 +178,49 @@ export function sealBlockData(index: u32): usize {
   return usize(header().sealData) + usize(index) * SEAL_BLOCK_BYTES;
 }
 
-/** Room for an entry at chunkFileOffset of chunkFileIndex, in the block being filled or a fresh one. */
-function reserveEntry(bytes: u32): usize {
+/** Makes blocks free that no reader can be reading any more. */
+function reclaimBlocks(): void {
   const h = header();
-  let fresh = h.sealCount == h.sealTaken;
-  if (h.chunkFileOffset + bytes > h.chunkFileBytesMax && h.chunkFileOffset > CHUNK_FILE_HEADER_BYTES) {
+  while (h.sealRetired > 0) {
+    const block = sealBlockAt(load<u32>(queueSlot(h.sealFirst + SEAL_BLOCKS - h.sealRetired)));
+    if (!hasPassed(block.retiredEpoch)) return;
+    block.inUse = 0;
+    h.sealRetired--;
+  }
+}
+
+/** Whether `chunks` more can be sealed before a block must come back from the host. */
+export function hasRoomToSeal(chunks: u32): bool {
+  const h = header();
+  reclaimBlocks();
+  const freeBlocks = u64(SEAL_BLOCKS - h.sealCount - h.sealRetired);
+  return freeBlocks * (SEAL_BLOCK_BYTES - ENTRY_ROOM_MAX) >= u64(chunks) * ENTRY_ROOM_MAX;
+}
+
+/** Where the next entry goes, in the block being filled or a fresh one; the caller made sure of room (hasRoomToSeal). */
+function reserveEntry(): usize {
+  const h = header();
+  if (h.sealCount != h.sealTaken) {
+    const filling = sealBlock(h.sealCount - 1);
+    if (filling.usedBytes + ENTRY_ROOM_MAX <= SEAL_BLOCK_BYTES) {
+      return sealBlockData(sealIndex(h.sealCount - 1)) + filling.usedBytes;
+    }
+  }
+  reclaimBlocks();
+  // A file is left when one more block could overfill it, so that a file of any size has whole blocks.
+  if (h.chunkFileOffset > CHUNK_FILE_HEADER_BYTES && h.chunkFileOffset + SEAL_BLOCK_BYTES > h.chunkFileBytesMax) {
     h.chunkFileIndex++;
     h.chunkFileOffset = CHUNK_FILE_HEADER_BYTES;
-    fresh = true;
-  }
-  if (!fresh) {
-    const filling = sealBlock(h.sealCount - 1);
-    if (filling.usedBytes + bytes + CELL_PAYLOAD > SEAL_BLOCK_BYTES) fresh = true;
-    else return sealBlockData(sealIndex(h.sealCount - 1)) + filling.usedBytes;
   }
   // The lowest free block: memory that was touched before is used again.
   let index: u32 = 0;
-  while (blockAt(index).inUse != 0) index++;
-  if (index >= SEAL_BLOCKS) unreachable();
-  store<u32>(queueSlot(h.sealCount), index);
-  const block = blockAt(index);
+  while (index < SEAL_BLOCKS && sealBlockAt(index).inUse != 0) index++;
+  if (index == SEAL_BLOCKS) unreachable();
+  store<u32>(queueSlot(h.sealFirst + h.sealCount), index);
+  const block = sealBlockAt(index);
   block.inUse = 1;
-  atomic.store<u32>(changetype<usize>(block) + offsetof<SealBlock>("generation"), block.generation + 1);
-  atomic.store<u32>(changetype<usize>(block) + offsetof<SealBlock>("usedBytes"), 0);
-  block.fileIndex = h.chunkFileIndex;
-  block.startOffset = h.chunkFileOffset;
+  const position = u64(h.chunkFileIndex) | (u64(h.chunkFileOffset) << 32);
+  atomic.store<u64>(changetype<usize>(block) + offsetof<SealBlock>("position"), position);
   h.sealCount++;
   return sealBlockData(index);
 }
@@ -210,19 +234,42 @@ export function sealTake(durableSequence: u64, all: bool): i32 {
   return i32(sealIndex(h.sealTaken++));
 }
 
-/** Gives the oldest taken block back: its entries are in their file. Readers may use it until it is filled again. */
+/** Gives the oldest taken block back: its entries are in their file, and new readers look there. */
 export function sealRelease(): void {
   const h = header();
   if (h.sealTaken == 0) unreachable();
-  sealBlock(0).inUse = 0;
+  const block = sealBlock(0);
+  atomic.store<u32>(changetype<usize>(block) + offsetof<SealBlock>("usedBytes"), 0);
+  block.retiredEpoch = u16(h.epoch);
   h.sealFirst = (h.sealFirst + 1) % SEAL_BLOCKS;
   h.sealCount--;
   h.sealTaken--;
+  h.sealRetired++;
 }
 
-/** Makes the oldest taken block untaken again, after its write failed; blocks are given back in the order taken. */
+/** Makes all taken blocks untaken again, after a write failed; blocks are given back in the order taken. */
 export function sealUntake(): void {
   header().sealTaken = 0;
+}
+
+/**
+ * The address of the data of a full chunk that is still in memory, or 0: then its file has it. For readers, pinned.
+ *
+ * Blocks may be used again during the search, for positions behind all that this reader has seen. usedBytes is loaded
+ * before the position: a new usedBytes then comes with the new position, and an old one with either is a range that does
+ * not have this chunk. A block that has it was not in its file when the reader pinned, so it stays until it unpins.
+ */
+export function findSealed(fileIndex: u32, offset: u32): usize {
+  for (let i: u32 = 0; i < SEAL_BLOCKS; i++) {
+    const block = changetype<usize>(sealBlockAt(i));
+    const usedBytes = atomic.load<u32>(block + offsetof<SealBlock>("usedBytes"));
+    const position = atomic.load<u64>(block + offsetof<SealBlock>("position"));
+    if (position == 0) return 0; // The lowest free block is always taken: the rest was never used.
+    const start = u32(position >> 32);
+    if (u32(position) != fileIndex || offset < start || offset - start >= usedBytes) continue;
+    return sealBlockData(i) + (offset - start) + CHUNK_ENTRY_HEADER_BYTES;
+  }
+  return 0;
 }
 
 /** Addresses of entries: inline ones first, then three to a cell. */
@@ -236,20 +283,26 @@ export function cellEntry(cell: usize, i: u32): usize {
 }
 @inline
 export function listFirstCell(word: u64): usize {
-  return usize(u32(word));
+  return usize(u32(word) & ~LIST_DROPPED_MASK);
 }
 @inline
 export function listEntries(word: u64): u32 {
-  return u32(word >> 32) & 0xffff;
+  return u32(word >> 32);
 }
 @inline
 export function listDropped(word: u64): u32 {
-  return u32(word >> 48);
+  return u32(word) & LIST_DROPPED_MASK;
 }
 @inline
 function publishList(cold: SeriesCold, firstCell: usize, entries: u32, dropped: u32): void {
-  const word = u64(firstCell) | (u64(entries) << 32) | (u64(dropped) << 48);
+  const word = u64(firstCell) | u64(dropped) | (u64(entries) << 32);
   atomic.store<u64>(changetype<usize>(cold) + offsetof<SeriesCold>("list"), word);
+}
+/** The whole index of a file of which an entry keeps the low half: none is newer than the one being filled. */
+@inline
+export function wholeFileIndex(low: u16): u32 {
+  const newest = header().chunkFileIndex;
+  return newest - u32(u16(u16(newest) - low));
 }
 
 /** Appends a reference to a full chunk to the series' list. */
@@ -280,37 +333,41 @@ export function addEntry(cold: SeriesCold, mint: i64, span: u32, fileIndex: u32,
   header().fullChunks++;
 }
 
+/** Cells of one list that are let go of at a time; a longer list is dropped in several calls. */
+const RETIRED_CELLS_MAX: u32 = 1024;
+
 /**
- * Takes full chunks that end before `before` off the front of the list. Cells whose entries are all gone are freed; the
- * two inline entries of a list that once spilled stay unused.
+ * Takes full chunks that end before `before` off the front of the list. Cells whose entries are all gone are let go of;
+ * the two inline entries of a list that once spilled stay unused.
  * @returns how many were dropped
  */
-export function dropEntries(cold: SeriesCold, before: i64): u32 {
-  const h = header();
-  let word = cold.list;
-  let dropped = listDropped(word);
-  const start = dropped;
+export function dropEntries(cold: SeriesCold, before: f64): u32 {
+  const word = cold.list;
   let entries = listEntries(word);
+  let dropped = listDropped(word);
   let cell = listFirstCell(word);
-  while (dropped < entries) {
+  const retiredFirst = cell;
+  let retiredLast: usize = 0;
+  let retiredCells: u32 = 0;
+  let count: u32 = 0;
+  for (; dropped < entries && retiredCells < RETIRED_CELLS_MAX; count++) {
     const entry =
       dropped < ENTRIES_INLINE
         ? inlineEntry(cold, dropped)
         : cellEntry(cell, (dropped - ENTRIES_INLINE) % ENTRIES_PER_CELL);
-    if (load<i64>(entry, ENTRY_MINT) + i64(load<u32>(entry, ENTRY_SPAN)) >= before) break;
+    if (f64(load<i64>(entry, ENTRY_MINT)) + f64(load<u32>(entry, ENTRY_SPAN)) >= before) break;
     dropped++;
-    h.fullChunks--;
-    if (dropped == ENTRIES_INLINE + ENTRIES_PER_CELL) {
-      // The first cell is used up: publish the list without it, then let go of it.
-      const next = load<u32>(cell);
-      entries -= ENTRIES_PER_CELL;
-      dropped -= ENTRIES_PER_CELL;
-      publishList(cold, next, entries, dropped);
-      retireCells(cell, cell, 1);
-      cell = next;
-      word = cold.list;
-    }
+    if (dropped < ENTRIES_INLINE + ENTRIES_PER_CELL) continue;
+    // The first cell is used up.
+    entries -= ENTRIES_PER_CELL;
+    dropped -= ENTRIES_PER_CELL;
+    retiredLast = cell;
+    retiredCells++;
+    cell = load<u32>(cell);
   }
-  if (listDropped(cold.list) != dropped) publishList(cold, cell, entries, dropped);
-  return dropped - start;
+  if (count == 0) return 0;
+  publishList(cold, cell, entries, dropped);
+  header().fullChunks -= count;
+  if (retiredCells != 0) retireCells(retiredFirst, retiredLast, retiredCells);
+  return count;
 }

@@ -1,7 +1,6 @@
 /** Lays out a new head: header, fixed regions, first tables. The host calls it once, in the thread that will write. */
 import {
   CANONICAL_BYTES_MAX,
-  DECLARED_BYTES_MAX,
   header,
   LABELS_PER_SERIES_MAX,
   MAGIC,
@@ -14,6 +13,7 @@ import {
   REGIONS,
   SampleRow,
   SAMPLES_PER_REQUEST_MAX,
+  SCRATCH_BYTES,
   SEAL_BLOCK_BYTES,
   SEAL_BLOCKS,
   SERIES_PAGES_MAX,
@@ -27,16 +27,25 @@ import {
   XOR_BASE_SLOTS,
 } from "./layout";
 import { initTables } from "./bytes";
+import { CHUNK_FILE_HEADER_BYTES } from "./chunk";
 import { LabelSpan } from "./labels";
 import { tableCreate } from "./table";
 
-const SCRATCH_BYTES: u32 = 64 << 10;
+/** Compressed or decoded, so that sums of such sizes do not wrap. */
+const REQUEST_BYTES_MAX: u32 = 1 << 30;
+/** The regions and what the first tables need must leave most of the memory to the heap. */
+const REGIONS_END_MAX: u64 = 3 << 30;
+const HEAP_BYTES_FIRST: u32 = 4 << 20;
+/** Each region begins at a multiple of this. */
+const REGION_ALIGN: u64 = 4096;
 
+/** The address of a region of `bytes`, or one past REGIONS_END_MAX when they are too many. */
 function region(bytes: u64): u32 {
   const h = header();
   const address = h.heapNext;
   // Slack behind each region: decoders may read, and wide stores may touch, a few bytes past the end.
-  h.heapNext = u32((u64(address) + bytes + SLACK_BYTES + 4095) & ~u64(4095));
+  const end = (u64(address) + bytes + SLACK_BYTES + REGION_ALIGN - 1) & ~(REGION_ALIGN - 1);
+  h.heapNext = u32(min<u64>(end, REGIONS_END_MAX));
   return address;
 }
 
@@ -53,16 +62,18 @@ export function createHead(hashKey0: u64, hashKey1: u64, bodyBytesMax: u32, deco
   h.decodedBytesMax = decodedBytesMax;
   h.seriesPerRequestMax = SERIES_PER_REQUEST_MAX;
   h.samplesPerRequestMax = SAMPLES_PER_REQUEST_MAX;
+  if (bodyBytesMax > REQUEST_BYTES_MAX || decodedBytesMax > REQUEST_BYTES_MAX) return false;
   h.walBufferBytes = decodedBytesMax * 2 + (8 << 20);
   h.body = region(bodyBytesMax);
   h.decoded = region(decodedBytesMax);
   h.seriesRows = region(u64(SERIES_PER_REQUEST_MAX) * offsetof<SeriesRow>());
   h.sampleRows = region(u64(SAMPLES_PER_REQUEST_MAX) * offsetof<SampleRow>());
-  h.chunkScratch = region(SCRATCH_BYTES);
+  h.scratch = region(SCRATCH_BYTES);
   h.labelScratch = region(u64(LABELS_PER_SERIES_MAX * 2 + 2) * offsetof<LabelSpan>());
   h.canonical = region(CANONICAL_BYTES_MAX);
-  h.declaredSymbols = region(DECLARED_BYTES_MAX);
-  h.declaredSeries = region(DECLARED_BYTES_MAX);
+  // What a request declares it carries itself, and in no fewer bytes.
+  h.declaredSymbols = region(decodedBytesMax);
+  h.declaredSeries = region(decodedBytesMax);
   h.walBuffer0 = region(h.walBufferBytes);
   h.walBuffer1 = region(h.walBufferBytes);
   h.pending = region(PENDING_BYTES_MAX);
@@ -72,16 +83,18 @@ export function createHead(hashKey0: u64, hashKey1: u64, bodyBytesMax: u32, deco
   h.names = region(u64(NAMES_MAX) * offsetof<Name>());
   h.readerScratch = region(u64(READER_SLOTS) * READER_SCRATCH_BYTES);
   h.xorBases = region(u64(XOR_BASE_SLOTS) << 4);
+  if (u64(h.heapNext) >= REGIONS_END_MAX) return false;
   h.heapNext = (h.heapNext + 65535) & ~65535;
   h.heapStart = h.heapNext;
-  const pages = i32((h.heapStart + (4 << 20)) >> 16) - memory.size();
+  const pages = i32((h.heapStart + HEAP_BYTES_FIRST) >> 16) - memory.size();
   if (pages > 0 && memory.grow(pages) < 0) return false;
   h.heapEnd = u32(memory.size()) << 16;
 
   h.epoch = 1;
   h.walSegment = 1;
   h.chunkFileIndex = 1;
-  h.chunkFileOffset = 32;
+  h.chunkFileOffset = CHUNK_FILE_HEADER_BYTES;
+  h.chunkFileBytesMax = SEAL_BLOCK_BYTES;
   h.minTimeMs = i64.MAX_VALUE;
   h.maxTimeMs = i64.MIN_VALUE;
   h.rangeStartMs = i64.MIN_VALUE;

@@ -1,21 +1,19 @@
 /**
- * The heap of a head's memory: slabs, and in them cells (64 B, for chunks) and blocks (8 B classes, for labels, postings,
- * tables). Only the writer allocates and frees.
+ * The heap of a head's memory: slabs, and in them cells (64 B, for chunks) and blocks (for labels, postings, tables). Only
+ * the writer allocates and frees. Cells are recycled, blocks live as long as the memory.
  *
- * A reader may still be following what the writer frees, so a freed cell chain first goes to limbo: three lists, one per
- * epoch modulo 3. The epoch advances when every pinned reader has pinned the present one; what was freed two epochs ago
- * can then be in nobody's hands and is handed out again. Readers take no locks and hold nothing up for longer than one
- * batch (pin, copy, unpin).
- *
- * A chain in limbo keeps its links; only its last cell's link is changed, to the next chain of the list. That is safe
- * because readers count the cells they follow instead of looking for the end.
+ * A reader may still be following what the writer lets go of, so chains of cells first wait in limbo, untouched: a queue
+ * of who and when (LimboEntry), in cells of its own. The epoch advances when every pinned reader has pinned the present
+ * one; what was let go of two epochs ago can then be in nobody's hands. Readers take no locks and hold nothing up for
+ * longer than one batch (pin, copy, unpin).
  */
 import {
   BLOCK_BYTES_MAX,
-  BLOCK_FREE,
   CELL_BYTES,
+  CELL_PAYLOAD,
   Header,
   header,
+  LimboEntry,
   READER_BYTES,
   READER_SLOTS,
   READERS,
@@ -23,17 +21,21 @@ import {
 } from "./layout";
 
 /** In the debug build a free cell's payload is filled with this, and checked when the cell is handed out again. */
-const HAS_CANARIES: bool = ASC_OPTIMIZE_LEVEL < 3;
+export const HAS_CANARIES: bool = ASC_OPTIMIZE_LEVEL < 3;
 const CANARY: u64 = 0xfeed_dead_cafe_beef;
+
+/** Addresses stay below this: sums of an address and a small number must not wrap. */
+const HEAP_END_MAX: u64 = 0xffff_0000;
+/** Growing costs microseconds, and address space that is not touched costs nothing. */
+const GROW_BYTES: u64 = 4 << 20;
 
 /** Makes sure that `bytes` more can be handed out without failing; false when the memory cannot grow that far. */
 export function reserveHeap(bytes: u64): bool {
   const h = header();
   const need = u64(h.heapNext) + bytes;
   if (need <= u64(h.heapEnd)) return true;
-  if (need > 0xffff_0000) return false;
-  // In steps of 4 MiB: growing costs microseconds, and address space that is not touched costs nothing.
-  const target = min<u64>(0xffff_0000, (need + 0x3f_ffff) & ~u64(0x3f_ffff));
+  if (need > HEAP_END_MAX) return false;
+  const target = min<u64>(HEAP_END_MAX, (need + GROW_BYTES - 1) & ~(GROW_BYTES - 1));
   const pages = i32((target - u64(h.heapEnd) + 65535) >> 16);
   if (memory.grow(pages) < 0) return false;
   h.heapEnd = u32(u64(h.heapEnd) + (u64(pages) << 16));
@@ -42,13 +44,18 @@ export function reserveHeap(bytes: u64): bool {
 
 /** Bytes that can still be handed out, address space that is not yet committed included. */
 export function heapBytesLeft(): u64 {
-  return 0xffff_0000 - u64(header().heapNext);
+  return HEAP_END_MAX - u64(header().heapNext);
 }
 
 /** Bytes in use, free cells not counted. */
 export function heapBytesUsed(): u64 {
   const h = header();
   return u64(h.heapNext - h.heapStart) - u64(h.cellsFree) * CELL_BYTES;
+}
+
+/** Bytes of this thread's view of the memory, which may have grown since the host last looked. */
+export function memoryBytes(): f64 {
+  return f64(memory.size()) * 65536;
 }
 
 /** Fresh memory, zero, 64-byte aligned, never returned. The caller has made sure that there is room (reserveHeap). */
@@ -61,44 +68,36 @@ export function allocateExtent(bytes: u32): usize {
   return address;
 }
 
-@inline
-function blockClass(bytes: u32): usize {
-  return BLOCK_FREE + (usize((bytes + 7) >> 3) << 2);
-}
-
-/** A block of at least `bytes`, 8-byte aligned, contents undefined. */
+/** A block of at least `bytes`, zero, 8-byte aligned, never returned. */
 export function allocateBlock(bytes: u32): usize {
   const h = header();
   bytes = (bytes + 7) & ~7;
   if (bytes > BLOCK_BYTES_MAX) return allocateExtent(bytes);
-  const free = blockClass(bytes);
-  const address = load<u32>(free);
-  if (address != 0) {
-    store<u32>(free, load<u32>(address));
-    return address;
-  }
   if (h.slabEnd - h.slabNext < bytes) {
     h.slabNext = u32(allocateExtent(SLAB_BYTES));
     h.slabEnd = h.slabNext + SLAB_BYTES;
   }
-  const fresh = h.slabNext;
-  h.slabNext = fresh + bytes;
-  return fresh;
+  const block = h.slabNext;
+  h.slabNext = block + bytes;
+  return block;
 }
 
-/** Gives a block back at once: for what no reader can have seen. Extents are not reused. */
-export function freeBlock(address: usize, bytes: u32): void {
-  bytes = (bytes + 7) & ~7;
-  if (bytes > BLOCK_BYTES_MAX) return;
-  const free = blockClass(bytes);
-  store<u32>(address, load<u32>(free));
-  store<u32>(free, u32(address));
+/** What allocating `bytes` in `blocks` blocks can take from the heap, rests of slabs included. */
+export function heapBytesForBlocks(bytes: u64, blocks: u64): u64 {
+  const rounded = bytes + blocks * 64;
+  return rounded + rounded / (SLAB_BYTES / BLOCK_BYTES_MAX - 1) + SLAB_BYTES;
+}
+
+/** What allocating `cells` cells can take from the heap. */
+export function heapBytesForCells(cells: u64): u64 {
+  return cells * CELL_BYTES + SLAB_BYTES;
 }
 
 /** A cell whose link is 0; its payload is undefined. */
 export function allocateCell(): usize {
   const h = header();
   h.cellsUsed++;
+  if (h.cellFree == 0) reclaimCells(1);
   let cell = h.cellFree;
   if (cell != 0) {
     h.cellFree = load<u32>(cell);
@@ -118,70 +117,98 @@ export function allocateCell(): usize {
   return cell;
 }
 
-/** Hands a chain of `cells` cells to limbo, after whatever published it no longer does. */
-export function retireCells(first: usize, last: usize, cells: u32): void {
+/** Links a chain into the free list. Nobody may be following it. */
+function freeCells(first: usize, last: usize, cells: u32): void {
   const h = header();
-  const list = h.epoch % 3;
-  const headAddress = offsetof<HeaderLimbo>("head0") + (list << 2);
-  const tailAddress = offsetof<HeaderLimbo>("tail0") + (list << 2);
-  const countAddress = offsetof<HeaderLimbo>("count0") + (list << 2);
-  const limbo = changetype<usize>(h) + LIMBO;
-  const head = load<u32>(limbo + headAddress);
-  if (head == 0) store<u32>(limbo + tailAddress, u32(last));
-  else store<u32>(last, head);
-  store<u32>(limbo + headAddress, u32(first));
-  store<u32>(limbo + countAddress, load<u32>(limbo + countAddress) + cells);
-  h.cellsUsed -= cells;
-}
-
-/** The limbo fields of Header as they lie there, so that a list can be picked by number. */
-@unmanaged
-class HeaderLimbo {
-  head0: u32;
-  head1: u32;
-  head2: u32;
-  tail0: u32;
-  tail1: u32;
-  tail2: u32;
-  count0: u32;
-  count1: u32;
-  count2: u32;
-}
-const LIMBO: usize = offsetof<Header>("limboHead0");
-
-/**
- * Advances the epoch if all pinned readers allow it, and frees what two advances have made unreachable. Cheap; called
- * once per request.
- */
-export function advanceEpoch(): void {
-  const h = header();
-  const epoch = h.epoch;
-  if ((h.limboCount0 | h.limboCount1 | h.limboCount2) == 0) return;
-  for (let slot: u32 = 0; slot < READER_SLOTS; slot++) {
-    const pinned = atomic.load<u32>(READERS + slot * READER_BYTES);
-    if (pinned != 0 && pinned != epoch) return;
-  }
-  const next = epoch + 1;
-  // Epoch 0 would read as "not pinned"; 2^32 advances are years away, and three more keep the modulus in step.
-  atomic.store<u32>(changetype<usize>(h) + offsetof<Header>("epoch"), next == 0 ? 3 : next);
-  const list = (next == 0 ? 3 : next) % 3;
-  const limbo = changetype<usize>(h) + LIMBO;
-  const head = load<u32>(limbo + offsetof<HeaderLimbo>("head0") + (list << 2));
-  if (head == 0) return;
-  const tail = load<u32>(limbo + offsetof<HeaderLimbo>("tail0") + (list << 2));
-  const count = load<u32>(limbo + offsetof<HeaderLimbo>("count0") + (list << 2));
-  store<u32>(tail, 0);
   if (HAS_CANARIES) {
-    for (let cell: usize = head, i: u32 = 0; i < count; i++, cell = load<u32>(cell)) {
+    for (let cell = first, i: u32 = 0; i < cells; i++, cell = load<u32>(cell)) {
       for (let at: usize = 8; at < CELL_BYTES; at += 8) store<u64>(cell + at, CANARY);
     }
   }
-  store<u32>(tail, h.cellFree);
-  h.cellFree = head;
-  h.cellsFree += count;
-  store<u32>(limbo + offsetof<HeaderLimbo>("head0") + (list << 2), 0);
-  store<u32>(limbo + offsetof<HeaderLimbo>("tail0") + (list << 2), 0);
-  store<u32>(limbo + offsetof<HeaderLimbo>("count0") + (list << 2), 0);
+  store<u32>(last, h.cellFree);
+  h.cellFree = u32(first);
+  h.cellsFree += cells;
+}
+
+/** Entries in one cell of limbo. */
+const LIMBO_PER_CELL: u32 = CELL_PAYLOAD / u32(offsetof<LimboEntry>());
+
+@inline
+function limboEntry(cell: usize, i: u32): LimboEntry {
+  return changetype<LimboEntry>(cell + 4 + usize(i) * offsetof<LimboEntry>());
+}
+
+/**
+ * Hands the chain of `cells` cells from `first` to `last` to limbo, after whatever published it no longer does. Their links
+ * stay as they are, that of the last one too: it may lead on to cells that are still in use.
+ */
+export function retireCells(first: usize, last: usize, cells: u32): void {
+  const h = header();
+  h.cellsUsed -= cells;
+  const inCell = (h.limboFront + h.limboCount) % LIMBO_PER_CELL;
+  if (inCell == 0) {
+    const cell = allocateCell();
+    h.cellsUsed--;
+    if (h.limboFirstCell == 0) h.limboFirstCell = u32(cell);
+    else store<u32>(h.limboLastCell, u32(cell));
+    h.limboLastCell = u32(cell);
+  }
+  const entry = limboEntry(h.limboLastCell, inCell);
+  entry.first = u32(first);
+  entry.last = u32(last);
+  entry.cells = u16(cells);
+  entry.epoch = u16(h.epoch);
+  h.limboCount++;
+}
+
+/**
+ * Whether what was let go of in `epoch` (its low 16 bits) can be in no reader's hands any more. After 65,536 epochs the
+ * answer may be "no" for two more: never a wrong "yes".
+ */
+@inline
+export function hasPassed(epoch: u16): bool {
+  const h = header();
+  if (HAS_CANARIES && h.ignoreReaders != 0) return true;
+  return u16(u16(h.epoch) - epoch) >= 2;
+}
+
+/** Frees what waits in limbo and may be freed, at most `entriesMax` chains. */
+function reclaimCells(entriesMax: u32): void {
+  const h = header();
+  for (; entriesMax > 0 && h.limboCount != 0; entriesMax--) {
+    const cell = usize(h.limboFirstCell);
+    const entry = limboEntry(cell, h.limboFront);
+    if (!hasPassed(entry.epoch)) return;
+    h.cellsReclaimed += entry.cells;
+    freeCells(entry.first, entry.last, entry.cells);
+    h.limboFront++;
+    h.limboCount--;
+    if (h.limboFront != LIMBO_PER_CELL) continue;
+    h.limboFront = 0;
+    h.limboFirstCell = load<u32>(cell);
+    // No reader ever saw it.
+    freeCells(cell, cell, 1);
+  }
+}
+
+/** Chains freed per request at most: some tens of microseconds. */
+const RECLAIM_PER_REQUEST: u32 = 1024;
+
+/** Advances the epoch if all pinned readers allow it, and frees what is due. Cheap; called once per request. */
+export function advanceEpoch(): void {
+  const h = header();
+  const epoch = h.epoch;
+  let isAllowed = true;
+  for (let slot: u32 = 0; slot < READER_SLOTS; slot++) {
+    const pinned = atomic.load<u32>(READERS + slot * READER_BYTES);
+    if (pinned != 0 && pinned != epoch) isAllowed = false;
+  }
+  if (isAllowed) {
+    // 0 would read as "not pinned": after the last epoch comes the next number whose low half continues the count.
+    const next = epoch == 0xffff_ffff ? 0x1_0000 : epoch + 1;
+    atomic.store<u32>(changetype<usize>(h) + offsetof<Header>("epoch"), next);
+  }
+  reclaimCells(RECLAIM_PER_REQUEST);
 }
 
 /** A reader says that from here to `unpin` it may follow what is published now. */
@@ -201,4 +228,3 @@ export function pin(slot: u32): void {
 export function unpin(slot: u32): void {
   atomic.store<u32>(READERS + slot * READER_BYTES, 0);
 }
-

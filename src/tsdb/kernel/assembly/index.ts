@@ -15,7 +15,7 @@ export { beginSegment, reencodePending, setSynced, takeRecords } from "./wal";
 export { loadChunk, replayRecord } from "./replay";
 export { sealBlockData, sealRelease, sealTake, sealUntake } from "./chunk";
 export { dropChunks } from "./retention";
-export { advanceEpoch, heapBytesUsed, pin, unpin } from "./heap";
+export { advanceEpoch, allocateExtent, heapBytesUsed, memoryBytes, pin, unpin } from "./heap";
 export {
   gather,
   keyAddress,
@@ -39,8 +39,8 @@ export {
   selectAll,
   selectApply,
   selectCollect,
+  selectOverlapping,
   selectUnion,
-  seriesOverlaps,
   seriesPairCount,
   seriesPairs,
   WINDOW_REFS,

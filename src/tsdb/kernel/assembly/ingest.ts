@@ -4,8 +4,8 @@
  *
  *   decode (snappy) → walk → hash labels → touch slots and lines → find or create series → check, encode, append samples
  *
- * Nothing changes before the walk has accepted the whole request. From then on nothing can fail: all the room it may need
- * was made sure of (admit), so a request is never left half done.
+ * Nothing changes before the walk has accepted the whole request and all the room it may need was made sure of, so a
+ * request is never left half done; at worst, series that it is the first to name exist without samples.
  */
 import {
   Example,
@@ -15,10 +15,8 @@ import {
   INGEST_MALFORMED,
   INGEST_OVERLOADED,
   INGEST_TOO_LARGE,
+  LABELS_PER_SERIES_MAX,
   NO_REF,
-  PENDING_BYTES_MAX,
-  PendingRecord,
-  PendingSample,
   REJECT_COUNTS,
   REJECT_DUPLICATE,
   REJECT_LABEL_COUNT,
@@ -35,18 +33,17 @@ import {
   Table,
   TABLE_SERIES,
 } from "./layout";
-import { appendSample } from "./append";
-import { advanceEpoch, heapBytesLeft } from "./heap";
+import { appendSample, heapBytesForSamples } from "./append";
+import { hasRoomToSeal } from "./chunk";
+import { advanceEpoch, reserveHeap } from "./heap";
 import { canonicalize } from "./labels";
 import { createSeries, findSeries, hasRoomForSeries, hotOf } from "./series";
 import { siphash128 } from "./siphash";
 import { snappyDecode, SNAPPY_TOO_LARGE } from "./snappy";
 import { walkLabels, walkRequest } from "./walk";
-import { beginRecord, encodeSample, endRecord, keepPending } from "./wal";
+import { beginRecord, encodeSample, endRecord, hasRoomForRecord, keepPending } from "./wal";
 
 const FUTURE_MS: i64 = 600_000;
-/** A record's samples, each at its longest (flag, ref, time, value), and its sections' counts. */
-const SAMPLE_RECORD_BYTES: u32 = 24;
 
 /** Decodes the request in header.body (`bytes` of snappy) and stores it. @returns 0 or an INGEST_ error */
 export function ingestSnappy(bytes: u32, nowMs: f64): i32 {
@@ -68,10 +65,13 @@ export function ingest(bytes: u32, nowMs: f64): i32 {
   if (walked < 0) return walked;
   advanceEpoch();
   if (!admit(bytes)) return INGEST_OVERLOADED;
+  h.newestMs = i64(nowMs) + FUTURE_MS;
+  h.oldestMs = i64(nowMs) - h.retentionMs;
   hashAndTouch();
   resolveSeries();
+  if (!reserveHeap(heapBytesForSamples(h.sampleRowCount))) return INGEST_OVERLOADED;
   if (h.walEnabled != 0) beginRecord();
-  const stored = storeSamples(i64(nowMs));
+  const stored = storeSamples();
   if (h.walEnabled != 0 && stored != 0) endRecord(stored);
   h.samplesTotal += stored;
   h.duplicatesTotal += h.duplicates;
@@ -79,16 +79,11 @@ export function ingest(bytes: u32, nowMs: f64): i32 {
   return 0;
 }
 
-/** Whether everything this request could need is there: cells, WAL buffer, rows, seal blocks. */
+/** Whether everything this request could need is there, its series aside: room for its record and for what it seals. */
 function admit(bytes: u32): bool {
   const h = header();
-  if (h.sealCount > SEAL_BLOCKS_BUSY_MAX) return false;
-  if (heapBytesLeft() < 64 << 20) return false;
-  if (h.walEnabled == 0) return true;
-  // Labels can be declared once more than they arrive: once as symbols, once as ids of at most five bytes.
-  const recordBytes = u64(bytes) * 2 + u64(h.sampleRowCount) * SAMPLE_RECORD_BYTES + 4096;
-  const rowBytes = u32(offsetof<PendingRecord>()) + h.sampleRowCount * u32(offsetof<PendingSample>());
-  return u64(h.walUsed) + recordBytes <= u64(h.walBufferBytes) && h.pendingBytes + rowBytes <= PENDING_BYTES_MAX;
+  if (h.sealCount > SEAL_BLOCKS_BUSY_MAX || !hasRoomToSeal(h.sampleRowCount)) return false;
+  return h.walEnabled == 0 || hasRoomForRecord(bytes, h.sampleRowCount);
 }
 
 @inline
@@ -108,7 +103,7 @@ function hashAndTouch(): void {
     siphash128(h.hashKey0, h.hashKey1, row.labels, row.labelBytes, changetype<usize>(row) + offsetof<SeriesRow>("hashLow"));
   }
   // Loads whose results are only summed up: the processor runs many of these misses at once.
-  const root = changetype<Table>(TABLE_SERIES).current;
+  const root = changetype<Table>(TABLE_SERIES).root;
   const slots = usize(u32(root));
   const mask = u32(root >> 32);
   let sum: u64 = 0;
@@ -145,7 +140,7 @@ function resolveSeries(): void {
     if (row.sampleCount == 0) continue;
     const found = row.scattered != 0 ? 0 : findSeries(row.hashLow, row.hashHigh);
     if (found != 0) row.ref = found - 1;
-    else resolveUnknown(row);
+    else resolveUnknown(i, row);
     if (row.rejected != 0) {
       count(row.rejected, row.sampleCount);
       const sample = sampleRow(row.firstSample);
@@ -155,10 +150,10 @@ function resolveSeries(): void {
 }
 
 /** A series that its bytes do not name: new, or its labels came in another form. */
-function resolveUnknown(row: SeriesRow): void {
+function resolveUnknown(i: u32, row: SeriesRow): void {
   const h = header();
   // Labels with empty values do not count, so a few more than the limit may be looked at.
-  const spansMax = h.labelsPerSeriesMax * 2;
+  const spansMax = min<u32>(h.labelsPerSeriesMax, LABELS_PER_SERIES_MAX) * 2;
   const spans = usize(h.labelScratch);
   const found = walkLabels(row.message, row.messageBytes, spans, spansMax);
   if (found < 0) {
@@ -181,7 +176,8 @@ function resolveUnknown(row: SeriesRow): void {
     row.ref = known - 1;
     return;
   }
-  if (!hasRoomForSeries()) {
+  if (refuseByTime(i, row)) return;
+  if (!hasRoomForSeries(h.canonical, u32(bytes))) {
     row.rejected = REJECT_SERIES_LIMIT;
     return;
   }
@@ -190,14 +186,31 @@ function resolveUnknown(row: SeriesRow): void {
   row.ref = ref;
 }
 
+/** Why a sample is refused whatever its series: a REJECT_ reason, or 0. */
+@inline
+function timeFault(timestampMs: i64): u32 {
+  const h = header();
+  if (timestampMs > h.newestMs) return REJECT_TOO_FAR_IN_FUTURE;
+  return timestampMs < h.oldestMs ? REJECT_TOO_OLD : 0;
+}
+
+/** Refuses a row of which no sample can be stored, so that no series is made for it. @returns whether it did */
+function refuseByTime(i: u32, row: SeriesRow): bool {
+  const end = row.firstSample + row.sampleCount;
+  for (let s = row.firstSample; s < end; s++) if (timeFault(sampleRow(s).timestampMs) == 0) return false;
+  for (let s = row.firstSample; s < end; s++) {
+    const sample = sampleRow(s);
+    refuse(timeFault(sample.timestampMs), i, sample, 0);
+  }
+  return true;
+}
+
 /**
  * Decides about each sample, and stores what stays: into the record, the pending rows and the open chunk, while the
  * series' line is at hand.
  */
-function storeSamples(nowMs: i64): u32 {
+function storeSamples(): u32 {
   const h = header();
-  const newest = nowMs + FUTURE_MS;
-  const oldest = nowMs - h.retentionMs;
   let stored: u32 = 0;
   for (let i: u32 = 0; i < h.seriesRowCount; i++) {
     const row = seriesRow(i);
@@ -210,10 +223,8 @@ function storeSamples(nowMs: i64): u32 {
       const timestampMs = sample.timestampMs;
       const value = sample.value;
       const lastTimestampMs = hot.lastTimestampMs;
-      let reason: u32 = 0;
-      if (timestampMs > newest) reason = REJECT_TOO_FAR_IN_FUTURE;
-      else if (timestampMs < oldest) reason = REJECT_TOO_OLD;
-      else if (timestampMs <= lastTimestampMs) {
+      let reason = timeFault(timestampMs);
+      if (reason == 0 && timestampMs <= lastTimestampMs) {
         if (timestampMs < lastTimestampMs) reason = REJECT_OUT_OF_ORDER;
         else if (value != hot.lastValue) reason = REJECT_DUPLICATE;
         else {
@@ -222,8 +233,7 @@ function storeSamples(nowMs: i64): u32 {
         }
       }
       if (reason != 0) {
-        count(reason, 1);
-        example(reason, i, timestampMs, value, lastTimestampMs);
+        refuse(reason, i, sample, lastTimestampMs);
         continue;
       }
       if (h.walEnabled != 0) {
@@ -235,6 +245,11 @@ function storeSamples(nowMs: i64): u32 {
     }
   }
   return stored;
+}
+
+function refuse(reason: u32, row: u32, sample: SampleRow, lastTimestampMs: i64): void {
+  count(reason, 1);
+  example(reason, row, sample.timestampMs, sample.value, lastTimestampMs);
 }
 
 function count(reason: u32, samples: u32): void {

@@ -9,9 +9,13 @@ import {
   CANONICAL_BYTES_MAX,
   header,
   Header,
+  LABELS_PER_SERIES_MAX,
   Name,
   NAMES_MAX,
   Pair,
+  PAIR_BYTES_MAX,
+  PAIR_PAGES_MAX,
+  PAIRS_PER_PAGE,
   REJECT_LABEL_COUNT,
   REJECT_LABEL_NAME_LENGTH,
   REJECT_LABEL_VALUE_LENGTH,
@@ -20,11 +24,12 @@ import {
   TABLE_NAMES,
   TABLE_PAIRS,
 } from "./layout";
-import { allocateBlock } from "./heap";
+import { allocateBlock, heapBytesForBlocks } from "./heap";
 import { equalBytes, isValidUtf8 } from "./bytes";
 import { siphash64 } from "./hash";
-import { addPairPage, pairOf } from "./postings";
-import { probe, tableInsert } from "./table";
+import { addPairPage, PAIR_PAGE_BYTES, pairOf } from "./postings";
+import { slotHash, slotId, tableBytesToInsert, tableInsert, tableRoot, tableSlot } from "./table";
+import { putVarint, varintBytes } from "./varint";
 
 /** A label as it was found in a message: where its name and value lie. */
 @unmanaged
@@ -48,10 +53,11 @@ function hash32(address: usize, bytes: u32): u32 {
 /** The id + 1 of a name, 0 when no series has it. Safe for readers. */
 export function findName(address: usize, bytes: u32): u32 {
   const hash = hash32(address, bytes);
-  const table = changetype<Table>(TABLE_NAMES);
-  for (let found = probe(table, hash, 0); u32(found) != 0; found = probe(table, hash, u32(found >> 32))) {
-    const name = nameOf(u32(found) - 1);
-    if (name.nameBytes == bytes && equalBytes(name.address, address, bytes)) return u32(found);
+  const root = tableRoot(changetype<Table>(TABLE_NAMES));
+  for (let at = hash, slot = tableSlot(root, at); slot != 0; slot = tableSlot(root, ++at)) {
+    if (slotHash(slot) != hash) continue;
+    const name = nameOf(slotId(slot));
+    if (name.nameBytes == bytes && equalBytes(name.address, address, bytes)) return slotId(slot) + 1;
   }
   return 0;
 }
@@ -59,12 +65,30 @@ export function findName(address: usize, bytes: u32): u32 {
 /** The id + 1 of a pair given as wire bytes, 0 when no series has it. Safe for readers. */
 export function findPair(address: usize, bytes: u32): u32 {
   const hash = hash32(address, bytes);
-  const table = changetype<Table>(TABLE_PAIRS);
-  for (let found = probe(table, hash, 0); u32(found) != 0; found = probe(table, hash, u32(found >> 32))) {
-    const pair = pairOf(u32(found) - 1);
-    if (pair.wireBytes == bytes && equalBytes(pair.address, address, bytes)) return u32(found);
+  const root = tableRoot(changetype<Table>(TABLE_PAIRS));
+  for (let at = hash, slot = tableSlot(root, at); slot != 0; slot = tableSlot(root, ++at)) {
+    if (slotHash(slot) != hash) continue;
+    const pair = pairOf(slotId(slot));
+    if (pair.wireBytes == bytes && equalBytes(pair.address, address, bytes)) return slotId(slot) + 1;
   }
   return 0;
+}
+
+/** Whether there are ids for so many pairs more. */
+export function hasIdsForPairs(pairs: u32): bool {
+  const h = header();
+  return h.pairNext + pairs <= PAIR_PAGES_MAX * PAIRS_PER_PAGE && h.nameNext + pairs <= NAMES_MAX;
+}
+
+/** Memory that interning `pairs` pairs of `bytes` wire bytes in all may take. */
+export function heapBytesForPairs(pairs: u32, bytes: u32): u64 {
+  return (
+    // Each pair's bytes, and those of its name once more.
+    heapBytesForBlocks(u64(bytes) * 2, u64(pairs) * 2) +
+    u64(pairs / PAIRS_PER_PAGE + 1) * PAIR_PAGE_BYTES +
+    tableBytesToInsert(changetype<Table>(TABLE_PAIRS), pairs) +
+    tableBytesToInsert(changetype<Table>(TABLE_NAMES), pairs)
+  );
 }
 
 function internName(address: usize, bytes: u32): u32 {
@@ -72,7 +96,7 @@ function internName(address: usize, bytes: u32): u32 {
   if (found != 0) return found - 1;
   const h = header();
   const id = h.nameNext;
-  // hasRoomForSeries keeps a distance to it.
+  // The caller asked hasIdsForPairs.
   if (id == NAMES_MAX) unreachable();
   const copy = allocateBlock(max<u32>(bytes, 1));
   memory.copy(copy, address, bytes);
@@ -110,22 +134,32 @@ export function internPair(address: usize, bytes: u32): u32 {
 /** Address of the name in a pair's wire bytes, and its length. */
 @inline
 export function wireName(pair: usize): usize {
-  return pair + 1 + varintBytes(pair + 1);
+  return pair + 1 + lengthBytesAt(pair + 1);
 }
 @inline
 export function wireNameBytes(pair: usize): u32 {
-  return varint(pair + 1);
+  return lengthAt(pair + 1);
 }
-/** Address of the value in a pair's wire bytes. */
+/** Where the value's tag stands. */
+@inline
+export function wireValueTag(pair: usize): usize {
+  return wireName(pair) + wireNameBytes(pair);
+}
+/** Address of the value; it ends where the pair ends. */
 @inline
 export function wireValue(pair: usize): usize {
-  const tag = wireName(pair) + wireNameBytes(pair);
-  return tag + 1 + varintBytes(tag + 1);
+  const tag = wireValueTag(pair);
+  return tag + 1 + lengthBytesAt(tag + 1);
+}
+/** Length of the wire bytes of a pair. */
+@inline
+export function wireBytesOf(nameBytes: u32, valueBytes: u32): u32 {
+  return 2 + varintBytes(nameBytes) + nameBytes + varintBytes(valueBytes) + valueBytes;
 }
 
-/** Lengths in canonical bytes are minimal varints of at most three bytes: limits keep them below 2 MiB. */
+/** Lengths in canonical bytes are minimal varints of at most three bytes (PAIR_BYTES_MAX). */
 @inline
-function varint(at: usize): u32 {
+function lengthAt(at: usize): u32 {
   const first = u32(load<u8>(at));
   if (first < 128) return first;
   const second = u32(load<u8>(at, 1));
@@ -133,30 +167,24 @@ function varint(at: usize): u32 {
   return (first & 127) | ((second & 127) << 7) | (u32(load<u8>(at, 2)) << 14);
 }
 @inline
-function varintBytes(at: usize): u32 {
+function lengthBytesAt(at: usize): u32 {
   return load<u8>(at) < 128 ? 1 : load<u8>(at, 1) < 128 ? 2 : 3;
 }
-@inline
-function lengthBytes(value: u32): u32 {
-  return value < 1 << 7 ? 1 : value < 1 << 14 ? 2 : 3;
-}
-@inline
-function putVarint(at: usize, value: u32): usize {
-  while (value > 127) {
-    store<u8>(at++, u8(value) | 128);
-    value >>= 7;
-  }
-  store<u8>(at++, u8(value));
-  return at;
+
+/** How many pairs canonical label bytes have. */
+export function countPairs(canonical: usize, bytes: u32): u32 {
+  let count: u32 = 0;
+  for (let at = canonical; at < canonical + bytes; count++) at += 1 + lengthBytesAt(at + 1) + lengthAt(at + 1);
+  return count;
 }
 
-/** Walks canonical label bytes: calls itself `count` for a reason, the number of pairs; their ids go to `ids`. */
+/** Interns the pairs of canonical label bytes; their ids go to `ids`. @returns how many there are */
 export function internPairs(canonical: usize, bytes: u32, ids: usize): u32 {
   const end = canonical + bytes;
   let count: u32 = 0;
   for (let at = canonical; at < end; ) {
-    const length = varint(at + 1);
-    at += 1 + varintBytes(at + 1);
+    const length = lengthAt(at + 1);
+    at += 1 + lengthBytesAt(at + 1);
     store<u32>(ids + (usize(count++) << 2), internPair(at, length));
     at += length;
   }
@@ -177,65 +205,73 @@ export function writeCanonical(ids: usize, count: u32, out: usize): u32 {
 }
 
 /** Bytes in Go's order: shorter first when one is the other's beginning. */
-function compareNames(a: LabelSpan, b: LabelSpan): i32 {
-  const bytes = min(a.nameBytes, b.nameBytes);
-  const order = memory.compare(a.name, b.name, bytes);
-  return order != 0 ? order : i32(a.nameBytes) - i32(b.nameBytes);
+export function compareBytes(a: usize, aBytes: u32, b: usize, bBytes: u32): i32 {
+  const order = memory.compare(a, b, min(aBytes, bBytes));
+  return order != 0 ? order : i32(aBytes) - i32(bBytes);
+}
+
+@inline
+function spanAt(spans: usize, i: u32): LabelSpan {
+  return changetype<LabelSpan>(spans + usize(i) * offsetof<LabelSpan>());
+}
+
+/** Sorts labels by name. @returns false when a name is there twice */
+function sortLabels(spans: usize, count: u32): bool {
+  // Behind the labels there is room for one more: the label on the move.
+  const moving = spanAt(spans, count);
+  for (let i: u32 = 1; i < count; i++) {
+    const label = spanAt(spans, i);
+    // Labels nearly always come sorted; if not, a binary search and one move of memory keep it n log n and a bit.
+    let low: u32 = 0;
+    let high = i;
+    for (let middle = i - 1; low < high; middle = (low + high) >> 1) {
+      const before = spanAt(spans, middle);
+      const order = compareBytes(before.name, before.nameBytes, label.name, label.nameBytes);
+      if (order == 0) return false;
+      if (order < 0) low = middle + 1;
+      else high = middle;
+    }
+    if (low == i) continue;
+    const place = changetype<usize>(spanAt(spans, low));
+    memory.copy(changetype<usize>(moving), changetype<usize>(label), offsetof<LabelSpan>());
+    memory.copy(place + offsetof<LabelSpan>(), place, usize(i - low) * offsetof<LabelSpan>());
+    memory.copy(place, changetype<usize>(moving), offsetof<LabelSpan>());
+  }
+  return true;
+}
+
+/** Why a label is refused by itself: a REJECT_ reason, or 0. */
+function faultOf(label: LabelSpan): u32 {
+  const h = header();
+  if (label.nameBytes == 0) return REJECT_LABELS_INVALID;
+  if (label.nameBytes > h.labelNameBytesMax) return REJECT_LABEL_NAME_LENGTH;
+  if (label.valueBytes > h.labelValueBytesMax) return REJECT_LABEL_VALUE_LENGTH;
+  if (u64(label.nameBytes) + label.valueBytes + 16 > u64(PAIR_BYTES_MAX)) return REJECT_LABEL_VALUE_LENGTH;
+  const isText = isValidUtf8(label.name, label.nameBytes) && isValidUtf8(label.value, label.valueBytes);
+  return isText ? 0 : REJECT_LABELS_INVALID;
 }
 
 /**
- * Sorts and checks labels (in place, `spans` of LabelSpan) and writes their canonical bytes to `out`. A label with an
- * empty value counts as absent, as everywhere in Prometheus.
+ * Sorts and checks labels (`count` LabelSpans at `spans`, and room for one more) and writes their canonical bytes to `out`.
+ * A label with an empty value counts as absent, as everywhere in Prometheus.
  * @returns the byte length, or a REJECT_ reason as its negative
  */
 export function canonicalize(spans: usize, count: u32, out: usize): i32 {
-  const h = header();
-  let kept: u32 = 0;
+  let present: u32 = 0;
   for (let i: u32 = 0; i < count; i++) {
-    const label = changetype<LabelSpan>(spans + usize(i) * offsetof<LabelSpan>());
-    if (label.nameBytes == 0) return -i32(REJECT_LABELS_INVALID);
-    if (label.valueBytes == 0) continue;
-    if (label.nameBytes > h.labelNameBytesMax) return -i32(REJECT_LABEL_NAME_LENGTH);
-    if (label.valueBytes > h.labelValueBytesMax) return -i32(REJECT_LABEL_VALUE_LENGTH);
-    if (!isValidUtf8(label.name, label.nameBytes) || !isValidUtf8(label.value, label.valueBytes)) {
-      return -i32(REJECT_LABELS_INVALID);
-    }
-    // Insertion sort: labels nearly always arrive sorted, and there are a few dozen at most.
-    const name = label.name;
-    const nameBytes = label.nameBytes;
-    const value = label.value;
-    const valueBytes = label.valueBytes;
-    const moving = changetype<LabelSpan>(spans + usize(count) * offsetof<LabelSpan>());
-    moving.name = name;
-    moving.nameBytes = nameBytes;
-    let at = kept;
-    while (at > 0) {
-      const before = changetype<LabelSpan>(spans + usize(at - 1) * offsetof<LabelSpan>());
-      const order = compareNames(before, moving);
-      if (order == 0) return -i32(REJECT_LABELS_INVALID);
-      if (order < 0) break;
-      memory.copy(
-        changetype<usize>(before) + offsetof<LabelSpan>(),
-        changetype<usize>(before),
-        offsetof<LabelSpan>(),
-      );
-      at--;
-    }
-    const place = changetype<LabelSpan>(spans + usize(at) * offsetof<LabelSpan>());
-    place.name = name;
-    place.nameBytes = nameBytes;
-    place.value = value;
-    place.valueBytes = valueBytes;
-    kept++;
+    const fault = faultOf(spanAt(spans, i));
+    if (fault != 0) return -i32(fault);
+    if (spanAt(spans, i).valueBytes != 0) present++;
   }
-  if (kept > h.labelsPerSeriesMax) return -i32(REJECT_LABEL_COUNT);
+  if (present > min<u32>(header().labelsPerSeriesMax, LABELS_PER_SERIES_MAX)) return -i32(REJECT_LABEL_COUNT);
+  if (!sortLabels(spans, count)) return -i32(REJECT_LABELS_INVALID);
   let to = out;
   let hasMetricName = false;
-  for (let i: u32 = 0; i < kept; i++) {
-    const label = changetype<LabelSpan>(spans + usize(i) * offsetof<LabelSpan>());
+  for (let i: u32 = 0; i < count; i++) {
+    const label = spanAt(spans, i);
+    if (label.valueBytes == 0) continue;
     if (label.nameBytes == 8 && load<u64>(label.name) == METRIC_NAME) hasMetricName = true;
-    const wireBytes =
-      2 + lengthBytes(label.nameBytes) + label.nameBytes + lengthBytes(label.valueBytes) + label.valueBytes;
+    const wireBytes = wireBytesOf(label.nameBytes, label.valueBytes);
     if (u64(to - out) + wireBytes + 8 > u64(CANONICAL_BYTES_MAX)) return -i32(REJECT_LABEL_VALUE_LENGTH);
     store<u8>(to++, 0x0a);
     to = putVarint(to, wireBytes);

@@ -13,6 +13,7 @@ export const H_LABEL_NAME_BYTES_MAX = HEADER + offsetof<Header>("labelNameBytesM
 export const H_LABEL_VALUE_BYTES_MAX = HEADER + offsetof<Header>("labelValueBytesMax");
 export const H_WAL_ENABLED = HEADER + offsetof<Header>("walEnabled");
 export const H_WAL_SEQUENCE = HEADER + offsetof<Header>("walSequence"); // u64
+export const H_WAL_ENCODED = HEADER + offsetof<Header>("walEncoded"); // u64
 export const H_WAL_SYNCED = HEADER + offsetof<Header>("walSynced"); // u64
 export const H_CHUNK_FILE_INDEX = HEADER + offsetof<Header>("chunkFileIndex");
 export const H_CHUNK_FILE_OFFSET = HEADER + offsetof<Header>("chunkFileOffset");
@@ -26,6 +27,9 @@ export const H_WAL_BUFFER_0 = HEADER + offsetof<Header>("walBuffer0");
 export const H_WAL_BUFFER_1 = HEADER + offsetof<Header>("walBuffer1");
 export const H_WAL_ACTIVE = HEADER + offsetof<Header>("walActive");
 export const H_WAL_USED = HEADER + offsetof<Header>("walUsed");
+export const H_WAL_BUFFER_BYTES = HEADER + offsetof<Header>("walBufferBytes");
+export const H_WAL_DECLARED_BYTES = HEADER + offsetof<Header>("walDeclaredBytes");
+export const H_PENDING = HEADER + offsetof<Header>("pending");
 export const H_PENDING_BYTES = HEADER + offsetof<Header>("pendingBytes");
 export const H_CANONICAL = HEADER + offsetof<Header>("canonical");
 
@@ -50,11 +54,13 @@ export const H_SAMPLES_TOTAL = HEADER + offsetof<Header>("samplesTotal"); // u64
 export const H_DUPLICATES_TOTAL = HEADER + offsetof<Header>("duplicatesTotal"); // u64
 export const H_CELLS_USED = HEADER + offsetof<Header>("cellsUsed");
 export const H_CELLS_FREE = HEADER + offsetof<Header>("cellsFree");
+export const H_CELLS_RECLAIMED = HEADER + offsetof<Header>("cellsReclaimed"); // u64
 export const H_EPOCH = HEADER + offsetof<Header>("epoch");
+export const H_IGNORE_READERS = HEADER + offsetof<Header>("ignoreReaders"); // in the debug build
 
 export const SEAL_BLOCK_SIZE = offsetof<SealBlock>();
-export const SEAL_BLOCK_FILE_INDEX = offsetof<SealBlock>("fileIndex");
-export const SEAL_BLOCK_START_OFFSET = offsetof<SealBlock>("startOffset");
+export const SEAL_BLOCK_FILE_INDEX = offsetof<SealBlock>("position"); // u32
+export const SEAL_BLOCK_START_OFFSET = offsetof<SealBlock>("position") + 4; // u32
 export const SEAL_BLOCK_USED_BYTES = offsetof<SealBlock>("usedBytes");
 
 export const EXAMPLE_SIZE = offsetof<Example>();

@@ -6,7 +6,7 @@
  *   0          first page: never used, so that address 0 can mean "none"; from CRC_TABLES on, tables computed once
  *   64 KiB     Header: the roots of everything else
  *   128 KiB    fixed regions, sized at creation (createHead); what is never touched costs no memory
- *   heapStart  slabs of 64 KiB, handed out in order and never returned; cells and blocks inside them are recycled
+ *   heapStart  slabs of 64 KiB, handed out in order and never returned; the cells in them are recycled
  *
  * A memory has one writer (the thread that created it) and any number of readers. What readers may see changes only by
  * one atomic store of one word, marked "published" below; docs/internals/memory.md has the argument.
@@ -56,17 +56,23 @@ export const CHUNK_RANGE_MS: i64 = 7_200_000;
 /** Bounds what one request can need of every region below. */
 export const SERIES_PER_REQUEST_MAX: u32 = 50_000;
 export const SAMPLES_PER_REQUEST_MAX: u32 = 65_000;
+/** The writer's scratch, and where in it the pair ids of a new series stand. */
+export const SCRATCH_BYTES: u32 = 64 << 10;
+export const SCRATCH_PAIRS: u32 = 256;
 /** Label names that fit; a name more makes series that carry it count as "head full". */
 export const NAMES_MAX: u32 = 1 << 20;
 /** Rows kept until their record is durable. During replay the region maps symbols of a segment to pairs instead. */
 export const PENDING_BYTES_MAX: u32 = 96 << 20;
-/** Symbols or series declared by one record. */
-export const DECLARED_BYTES_MAX: u32 = 40 << 20;
 /** Labels of one series, canonical. */
 export const CANONICAL_BYTES_MAX: u32 = 4 << 20;
+/** Wire bytes of one pair: their lengths fit varints of three bytes. */
+export const PAIR_BYTES_MAX: u32 = (1 << 21) - 1;
 export const LABELS_PER_SERIES_MAX: u32 = 4096;
 /** XOR bases kept apart from their series (xor-bases.ts): slots of 16 bytes. */
 export const XOR_BASE_SLOTS: u32 = 1 << 23;
+
+/** Times are whole doubles on their way to queries; what lies beyond is refused, never rounded. */
+export const TIME_MS_MAX: i64 = 1 << 53;
 
 /** Rejected samples that a result describes one by one. */
 export const EXAMPLES_MAX: u32 = 8;
@@ -143,8 +149,8 @@ export class SeriesCold {
   pairCount: u16;
   spare: u16;
   /**
-   * Published: first list cell u32 | entries u16 | of these no longer valid, from the front, u16. Entries 0 and 1 are
-   * inline, further ones lie three to a cell.
+   * Published: entries u32 << 32 | address of the first list cell, in whose low 6 bits (cells are aligned) stands how many
+   * entries are no longer valid, counted from the front. Entries 0 and 1 are inline, further ones lie three to a cell.
    */
   list: u64;
   lastListCell: u32;
@@ -162,10 +168,12 @@ export const ENTRY_BYTES: u32 = 20;
 export const ENTRY_MINT: usize = 0; // i64
 export const ENTRY_SPAN: usize = 8; // u32, maxt - mint in ms
 export const ENTRY_OFFSET: usize = 12; // u32, of the entry's header in its file
-export const ENTRY_FILE: usize = 16; // u16
+export const ENTRY_FILE: usize = 16; // u16, low half of the file's index: far fewer files than 65,536 exist at a time
 export const ENTRY_DATA_BYTES: usize = 18; // u16
 export const ENTRIES_PER_CELL: u32 = 3;
 export const ENTRIES_INLINE: u32 = 2;
+/** Of SeriesCold.list: at most ENTRIES_INLINE + ENTRIES_PER_CELL - 1 entries are dropped and not yet unlinked. */
+export const LIST_DROPPED_MASK: u32 = CELL_BYTES - 1;
 
 /** A label pair, interned once, as it stands on the wire: 0x0a nameBytes name 0x12 valueBytes value. */
 @unmanaged
@@ -198,33 +206,49 @@ export class Name {
 }
 
 /**
- * An open-addressing table of u64 slots: hash u32 << 32 | id + 1. Slots are placed by their hash's low bits, so a table
- * doubles without looking at what the ids stand for. While it grows, slots are copied a few at a time from `old`, which
- * stays readable to the end. Published: current, then old (readers load current first).
+ * An open-addressing table of u64 slots: hash u32 << 32 | id + 1. A slot's place follows from its hash alone, so a table
+ * doubles without looking at what the ids stand for (table.ts).
  */
 @unmanaged
 export class Table {
-  /** Address u32 | slots - 1 as u32 << 32. */
-  current: u64;
-  old: u64;
-  /** Slots of `old` copied so far. */
+  /** Published: address u32 | slots - 1 as u32 << 32, of a table that holds every id. */
+  root: u64;
+  /** The same of the table twice its size that is being filled, or 0. */
+  next: u64;
+  /** Slots of `root` that `next` has. */
   moved: u32;
   count: u32;
 }
 
-/** Chunks waiting to be written: `usedBytes` of entries for file `fileIndex` from `startOffset` on. */
+/**
+ * A block of chunks on their way to a head chunk file: entries that go to `position`. The queue of blocks (SEAL_QUEUE) is a
+ * ring, oldest first:
+ *   written, perhaps still read (sealRetired) | taken by the host (sealTaken) | filled or being filled
+ *                                    sealFirst ┘                                 sealCount counts from there
+ */
 @unmanaged
 export class SealBlock {
-  fileIndex: u32;
-  startOffset: u32;
-  /** Published. */
+  /** Published: index u32 of the file | offset in it << 32. */
+  position: u64;
+  /** Published after `position`, and loaded before it; 0 once the file has the entries. */
   usedBytes: u32;
-  /** Published: raised when the block is reused, so that a reader can tell that what it copied was replaced meanwhile. */
-  generation: u32;
+  inUse: u32;
   /** The WAL sequence of the newest sample in it. */
   lastSequence: u64;
-  inUse: u32;
-  spare: u32;
+  /** Low half of the epoch in which its file had it. */
+  retiredEpoch: u16;
+  spare: u16;
+  spare2: u32;
+}
+
+/** Cells that were let go of and may still be read (heap.ts). */
+@unmanaged
+export class LimboEntry {
+  first: u32;
+  last: u32;
+  cells: u16;
+  /** Low half of the epoch in which they were let go of. */
+  epoch: u16;
 }
 
 /** One refused sample of the last request. */
@@ -310,7 +334,6 @@ export class Header {
   // Fixed regions.
   body: u32;
   decoded: u32;
-  decodedBytesCap: u32;
   seriesRows: u32;
   sampleRows: u32;
   canonical: u32;
@@ -321,14 +344,13 @@ export class Header {
   walBuffer1: u32;
   walBufferBytes: u32;
   pending: u32;
-  pendingCap: u32;
   sealData: u32;
   seriesDirectory: u32;
   pairDirectory: u32;
   readerScratch: u32;
   xorBases: u32;
-  /** For the function at hand only: hashes and varints in the first 256 bytes, pair ids behind them. */
-  chunkScratch: u32;
+  /** For the function at hand only: hashes and varints in the first 256 bytes, pair ids from SCRATCH_PAIRS on. */
+  scratch: u32;
   names: u32;
 
   // Heap (heap.ts).
@@ -343,26 +365,25 @@ export class Header {
   cellEnd: u32;
   cellsUsed: u32;
 
-  /** Published: readers pin it (epochs). */
+  /** Published: readers pin it (heap.ts). */
   epoch: u32;
-  limboHead0: u32;
-  limboHead1: u32;
-  limboHead2: u32;
-  limboTail0: u32;
-  limboTail1: u32;
-  limboTail2: u32;
-  limboCount0: u32;
-  limboCount1: u32;
-  limboCount2: u32;
+  /** Queue of LimboEntry in a chain of cells: where its first entry lies, how many there are. */
+  limboFirstCell: u32;
+  limboLastCell: u32;
+  limboFront: u32;
+  limboCount: u32;
+  /** Debug build only: frees what readers may still follow, so that a test can see that epochs are needed. */
+  ignoreReaders: u32;
+  /** Cells that went through limbo. */
+  cellsReclaimed: u64;
 
   // Series and labels.
-  /** Published: refs below it have a hot line; those not in use have hash 0. */
+  /** Published: a ref below it that is in use is complete, postings included; those not in use have hash 0. */
   seriesNext: u32;
   seriesCount: u32;
   nameNext: u32;
   /** Published. */
   pairNext: u32;
-  spare0: u32;
   seriesCreated: u64;
 
   // Open and full chunks.
@@ -372,10 +393,11 @@ export class Header {
   chunkFileIndex: u32;
   chunkFileOffset: u32;
   chunkFileBytesMax: u32;
-  /** The queue of blocks: where it begins, how many are in it, how many of these the writer has taken. */
+  /** The queue of blocks (SealBlock). */
   sealFirst: u32;
   sealCount: u32;
   sealTaken: u32;
+  sealRetired: u32;
   chunksSealed: u64;
   chunkBytesSealed: u64;
   /** Start of the chunk range that the last sample was in. */
@@ -393,6 +415,8 @@ export class Header {
   /** Which of the two buffers records are built in, and how much of it is used. */
   walActive: u32;
   walUsed: u32;
+  /** Where the rows of the oldest record begin, from `pending` on, and how many bytes of rows there are. */
+  pendingFirst: u32;
   pendingBytes: u32;
   /** The record being built: where its samples end, what it declares, what its next sample is encoded against. */
   recordEnd: u32;
@@ -405,10 +429,24 @@ export class Header {
   recordStart: u32;
   pendingStart: u32;
   pendingEnd: u32;
-  spare3: u32;
+  /** Bytes of declarations (symbols and series) among the records in the active buffer. */
+  walDeclaredBytes: u32;
   lastTimeMs: i64;
+  /** Sequence of the newest record in the active buffer or, when that is empty, of the last one taken from it. */
+  walEncoded: u64;
+  /** While pending rows are encoded again: the sequence to go on with; otherwise 0. */
+  reencodeNext: u64;
+  /** Bases put in this segment (xor-bases.ts). */
+  xorBaseSegment: u32;
+  xorBaseCount: u32;
+
+  /** Where the record being replayed goes on. */
+  replayAt: u32;
 
   // The last request.
+  /** Times that it may have. */
+  newestMs: i64;
+  oldestMs: i64;
   seriesRowCount: u32;
   sampleRowCount: u32;
   accepted: u32;
@@ -426,7 +464,7 @@ export class Header {
   duplicatesTotal: u64;
 }
 
-/** Behind the header, inside its 64 KiB: arrays. */
+/** Behind the header, which ends before 4 KiB, inside its 64 KiB: arrays. */
 export const TABLE_SERIES: usize = HEADER + 4096;
 export const TABLE_PAIRS: usize = HEADER + 4096 + 64;
 export const TABLE_NAMES: usize = HEADER + 4096 + 128;
@@ -435,9 +473,8 @@ export const EXAMPLES: usize = HEADER + 4608;
 /** Per reader: the epoch it has pinned, 0 when it reads nothing; one cache line each. Published by the reader. */
 export const READERS: usize = HEADER + 8192;
 export const READER_BYTES: u32 = 64;
-/** Block free lists, one per 8 bytes of size up to BLOCK_BYTES_MAX. */
-export const BLOCK_FREE: usize = HEADER + 12288;
 export const SEAL_CONTROL: usize = HEADER + 16384;
+/** Larger blocks are taken from the heap directly. */
 export const BLOCK_BYTES_MAX: u32 = 4096;
 /** Indexes of seal blocks in the order they were filled: a ring, so that the lowest free block can be used next. */
 export const SEAL_QUEUE: usize = HEADER + 40960;

@@ -6,11 +6,13 @@
  * count it loaded. A pair of one series owns 16 bytes; blocks double up to 4 KiB.
  */
 import { header, Pair, PAIR_PAGE_BITS, PAIRS_PER_PAGE, PAIR_PAGES_MAX } from "./layout";
-import { allocateBlock, allocateExtent } from "./heap";
+import { allocateBlock, allocateExtent, heapBytesForBlocks } from "./heap";
 
 const BLOCK_HEADER: u32 = 8;
 const FIRST_BLOCK_BYTES: u32 = 16;
 const LAST_BLOCK_BYTES: u32 = 4096;
+
+export const PAIR_PAGE_BYTES: u32 = PAIRS_PER_PAGE * u32(offsetof<Pair>());
 
 /** Address of a pair; pairs lie in pages and never move. */
 @inline
@@ -19,12 +21,17 @@ export function pairOf(id: u32): Pair {
   return changetype<Pair>(usize(page) + usize(id & (PAIRS_PER_PAGE - 1)) * offsetof<Pair>());
 }
 
-/** The next free pair, zero. It is not seen by readers until pairNext is published. */
+/** Makes sure that the page of the next free pair exists, zero. Readers see the pair once a name's list or a slot has it. */
 export function addPairPage(id: u32): void {
   if ((id & (PAIRS_PER_PAGE - 1)) != 0) return;
   if (id >> PAIR_PAGE_BITS >= PAIR_PAGES_MAX) unreachable();
-  const page = allocateExtent(PAIRS_PER_PAGE * u32(offsetof<Pair>()));
+  const page = allocateExtent(PAIR_PAGE_BYTES);
   store<u32>(usize(header().pairDirectory) + (usize(id >> PAIR_PAGE_BITS) << 2), u32(page));
+}
+
+/** Memory that appending one posting to each of `pairs` pairs may take. */
+export function heapBytesForPostings(pairs: u32): u64 {
+  return heapBytesForBlocks(u64(pairs) * LAST_BLOCK_BYTES, pairs);
 }
 
 export function appendPosting(pair: Pair, ref: u32): void {

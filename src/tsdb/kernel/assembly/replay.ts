@@ -12,174 +12,217 @@ import {
   FLAG_WAL_FIRST,
   header,
   LABELS_PER_SERIES_MAX,
+  PAIR_BYTES_MAX,
   PENDING_BYTES_MAX,
-  SERIES_PAGES_MAX,
-  SERIES_PER_PAGE,
+  SAMPLES_PER_REQUEST_MAX,
+  TIME_MS_MAX,
 } from "./layout";
-import { appendSample } from "./append";
-import { addEntry } from "./chunk";
-import { advanceEpoch, reserveHeap } from "./heap";
-import { internPair, writeCanonical } from "./labels";
+import { appendSample, heapBytesForSamples } from "./append";
+import { addEntry, hasRoomToSeal } from "./chunk";
+import { advanceEpoch, heapBytesForCells, reserveHeap } from "./heap";
+import {
+  compareBytes,
+  hasIdsForPairs,
+  heapBytesForPairs,
+  internPair,
+  wireBytesOf,
+  wireName,
+  wireNameBytes,
+  writeCanonical,
+} from "./labels";
 import { pairOf } from "./postings";
-import { coldOf, createSeries, findSeries, hasPage, hotOf, reserveRef } from "./series";
+import {
+  coldOf,
+  createSeries,
+  ensurePage,
+  findSeries,
+  hasPage,
+  hotOf,
+  publishRef,
+  REFS_MAX,
+  reserveSeries,
+  SERIES_PAGE_BYTES,
+} from "./series";
 import { siphash128 } from "./siphash";
+import { BAD, putVarint, readVarint, unzigzag, varintBytes } from "./varint";
+import { SAMPLE_BYTES_SHIFT, SAMPLE_HAS_REF, SAMPLE_HAS_TIME, SAMPLE_TRAILING_SHIFT, SAMPLE_WHOLE_VALUE } from "./wal";
 import { getBase, putBase } from "./xor-bases";
 
-export const REPLAY_OK: i32 = 0;
-export const REPLAY_MALFORMED: i32 = -1;
+const REPLAY_OK: i32 = 0;
+const REPLAY_MALFORMED: i32 = -1;
 /** The memory cannot hold what the log holds. */
-export const REPLAY_FULL: i32 = -2;
+const REPLAY_FULL: i32 = -2;
+/** Full chunks must be brought to their files first; then the same record can be replayed. */
+const REPLAY_SEAL_FIRST: i32 = -3;
 
 const SYMBOLS_MAX: u32 = PENDING_BYTES_MAX / 4;
-const REFS_MAX: u64 = u64(SERIES_PAGES_MAX) * SERIES_PER_PAGE;
 
-/** Reads a varint of at most 64 bits to the first scratch word; returns the address behind it, 0 past the end. */
+/** The segment's symbols so far, as pair ids. They lie where pending rows will be once the head is written to. */
 @inline
-function varint(at: usize, end: usize, out: usize): usize {
-  let value: u64 = 0;
-  for (let shift: u64 = 0; shift < 70; shift += 7) {
-    if (at >= end) return 0;
-    const byte = u64(load<u8>(at++));
-    value |= (byte & 127) << shift;
-    if (byte < 128) {
-      store<u64>(out, value);
-      return at;
-    }
-  }
-  return 0;
-}
-@inline
-function unzigzag(value: u64): i64 {
-  return i64(value >> 1) ^ -i64(value & 1);
+function symbolAddress(symbol: u32): usize {
+  return usize(header().pending) + (usize(symbol) << 2);
 }
 
 /**
  * Applies the data of one samples record, `bytes` long at `data` (16 readable bytes behind it). h.accepted is set to the
- * samples that were new.
+ * samples that were new, h.recordMaxTimeMs to its newest time.
+ * @returns a REPLAY_ code
  */
 export function replayRecord(data: usize, bytes: u32): i32 {
   const h = header();
-  const out = usize(h.chunkScratch);
   const end = data + bytes;
+  const symbolsBefore = h.walSymbolNext;
   h.accepted = 0;
   h.recordMaxTimeMs = i64.MIN_VALUE;
-  advanceEpoch();
-  if (!reserveHeap(u64(bytes) * 64 + (4 << 20))) return REPLAY_FULL;
-
-  let at = varint(data, end, out);
-  if (at == 0) return REPLAY_MALFORMED;
-  for (let left = load<u64>(out); left > 0; left--) {
-    at = replaySymbol(at, end);
-    if (at == 0) return REPLAY_MALFORMED;
+  // Three sections, each with its count before it.
+  const out = usize(h.scratch);
+  h.replayAt = u32(data);
+  let result = REPLAY_OK;
+  for (let section = 0; section < 3 && result == REPLAY_OK; section++) {
+    h.replayAt = u32(readVarint(h.replayAt, end, out));
+    if (h.replayAt == 0) return REPLAY_MALFORMED;
+    const count = load<u64>(out);
+    // Nothing takes less than a byte.
+    if (count > u64(end - h.replayAt)) return REPLAY_MALFORMED;
+    if (section == 0) result = replaySymbols(u32(count), end);
+    else if (section == 1) result = replayDeclarations(u32(count), end);
+    else result = replaySamples(u32(count), end);
   }
+  if (result == REPLAY_SEAL_FIRST) h.walSymbolNext = symbolsBefore;
+  if (result != REPLAY_OK) return result;
+  return usize(h.replayAt) == end ? REPLAY_OK : REPLAY_MALFORMED;
+}
 
-  at = varint(at, end, out);
-  if (at == 0) return REPLAY_MALFORMED;
+/** Symbols: each a label pair, interned and entered in the segment's list. */
+function replaySymbols(count: u32, end: usize): i32 {
+  const h = header();
+  const out = usize(h.scratch);
+  let at = usize(h.replayAt);
+  for (; count > 0; count--) {
+    const name = readVarint(at, end, out);
+    if (name == BAD || load<u64>(out) > u64(end - name)) return REPLAY_MALFORMED;
+    const nameBytes = u32(load<u64>(out));
+    const value = readVarint(name + nameBytes, end, out);
+    if (value == BAD || load<u64>(out) > u64(end - value)) return REPLAY_MALFORMED;
+    const valueBytes = u32(load<u64>(out));
+    at = value + valueBytes;
+    if (nameBytes == 0 || valueBytes == 0 || u64(nameBytes) + valueBytes + 16 > u64(PAIR_BYTES_MAX)) {
+      return REPLAY_MALFORMED;
+    }
+    if (h.walSymbolNext == SYMBOLS_MAX || !hasIdsForPairs(1)) return REPLAY_FULL;
+    const wireBytes = wireBytesOf(nameBytes, valueBytes);
+    if (!reserveHeap(heapBytesForPairs(1, wireBytes))) return REPLAY_FULL;
+    // Written anew, so that one pair has one spelling.
+    const wire = usize(h.canonical);
+    store<u8>(wire, 0x0a);
+    let to = putVarint(wire + 1, nameBytes);
+    memory.copy(to, name, nameBytes);
+    to += nameBytes;
+    store<u8>(to, 0x12);
+    to = putVarint(to + 1, valueBytes);
+    memory.copy(to, value, valueBytes);
+    store<u32>(symbolAddress(h.walSymbolNext), internPair(wire, wireBytes));
+    h.walSymbolNext++;
+  }
+  h.replayAt = u32(at);
+  return REPLAY_OK;
+}
+
+/** Series: each a ref and the symbols of its labels; created, or found under the same ref. */
+function replayDeclarations(count: u32, end: usize): i32 {
+  const h = header();
+  const out = usize(h.scratch);
+  const ids = usize(h.labelScratch);
   let ref: i64 = 0;
-  for (let left = load<u64>(out); left > 0; left--) {
-    at = varint(at, end, out);
-    if (at == 0) return REPLAY_MALFORMED;
+  for (; count > 0; count--) {
+    let at = readVarint(h.replayAt, end, out);
+    if (at == BAD) return REPLAY_MALFORMED;
     ref += unzigzag(load<u64>(out));
     if (ref < 0 || u64(ref) >= REFS_MAX) return REPLAY_MALFORMED;
-    at = replaySeries(u32(ref), at, end);
-    if (at == 0) return REPLAY_MALFORMED;
+    at = readVarint(at, end, out);
+    if (at == BAD) return REPLAY_MALFORMED;
+    const labels = load<u64>(out);
+    if (labels == 0 || labels > u64(LABELS_PER_SERIES_MAX)) return REPLAY_MALFORMED;
+    let canonicalBytes: u64 = 0;
+    for (let i: u32 = 0; i < u32(labels); i++) {
+      at = readVarint(at, end, out);
+      if (at == BAD || load<u64>(out) >= u64(h.walSymbolNext)) return REPLAY_MALFORMED;
+      const id = load<u32>(symbolAddress(u32(load<u64>(out))));
+      if (i > 0 && compareNames(load<u32>(ids + (usize(i - 1) << 2)), id) >= 0) return REPLAY_MALFORMED;
+      store<u32>(ids + (usize(i) << 2), id);
+      const wireBytes = pairOf(id).wireBytes;
+      canonicalBytes += 1 + varintBytes(wireBytes) + wireBytes;
+    }
+    if (canonicalBytes > u64(CANONICAL_BYTES_MAX)) return REPLAY_MALFORMED;
+    h.replayAt = u32(at);
+    const result = declareSeries(u32(ref), ids, u32(labels));
+    if (result != REPLAY_OK) return result;
   }
-
-  at = varint(at, end, out);
-  if (at == 0) return REPLAY_MALFORMED;
-  return replaySamples(at, end, load<u64>(out));
+  return REPLAY_OK;
 }
 
-/** One symbol: interned, and entered in the segment's list. */
-function replaySymbol(at: usize, end: usize): usize {
-  const h = header();
-  const out = usize(h.chunkScratch);
-  const nameAt = varint(at, end, out);
-  if (nameAt == 0 || load<u64>(out) > u64(end - nameAt)) return 0;
-  const nameBytes = u32(load<u64>(out));
-  const nameLengthBytes = u32(nameAt - at);
-  const valueLengthAt = nameAt + nameBytes;
-  const valueAt = varint(valueLengthAt, end, out);
-  if (valueAt == 0 || load<u64>(out) > u64(end - valueAt)) return 0;
-  const valueBytes = u32(load<u64>(out));
-  const valueLengthBytes = u32(valueAt - valueLengthAt);
-  if (nameBytes == 0 || h.walSymbolNext >= SYMBOLS_MAX) return 0;
-  const wireBytes: u32 = 2 + nameLengthBytes + nameBytes + valueLengthBytes + valueBytes;
-  if (u64(load<u64>(out)) + nameBytes > u64(CANONICAL_BYTES_MAX / 2)) return 0;
-  if (nameLengthBytes > 3 || valueLengthBytes > 3) return 0;
-  const wire = usize(h.canonical);
-  store<u8>(wire, 0x0a);
-  memory.copy(wire + 1, at, nameLengthBytes + nameBytes);
-  const tag = wire + 1 + nameLengthBytes + nameBytes;
-  store<u8>(tag, 0x12);
-  memory.copy(tag + 1, valueLengthAt, valueLengthBytes + valueBytes);
-  const id = internPair(wire, wireBytes);
-  store<u32>(usize(h.pending) + (usize(h.walSymbolNext) << 2), id);
-  h.walSymbolNext++;
-  return valueAt + valueBytes;
+/** Compares the names of two pairs. */
+function compareNames(a: u32, b: u32): i32 {
+  const first = usize(pairOf(a).address);
+  const second = usize(pairOf(b).address);
+  return compareBytes(wireName(first), wireNameBytes(first), wireName(second), wireNameBytes(second));
 }
 
-/** One declared series: created, or found under the same ref. */
-function replaySeries(ref: u32, at: usize, end: usize): usize {
+function declareSeries(ref: u32, ids: usize, labels: u32): i32 {
   const h = header();
-  const out = usize(h.chunkScratch);
-  at = varint(at, end, out);
-  if (at == 0) return 0;
-  const count = u32(min<u64>(load<u64>(out), 0xffff_ffff));
-  if (count == 0 || count > LABELS_PER_SERIES_MAX) return 0;
-  const ids = usize(h.labelScratch);
-  let labelBytes: u64 = 0;
-  for (let i: u32 = 0; i < count; i++) {
-    at = varint(at, end, out);
-    if (at == 0 || load<u64>(out) >= u64(h.walSymbolNext)) return 0;
-    const id = load<u32>(usize(h.pending) + (usize(load<u64>(out)) << 2));
-    store<u32>(ids + (usize(i) << 2), id);
-    labelBytes += u64(pairOf(id).wireBytes) + 8;
-  }
-  if (labelBytes > u64(CANONICAL_BYTES_MAX)) return 0;
-  const bytes = writeCanonical(ids, count, h.canonical);
-  siphash128(h.hashKey0, h.hashKey1, h.canonical, bytes, out);
-  const low = load<u64>(out);
-  const high = load<u64>(out, 8);
+  const hash = usize(h.scratch);
+  const bytes = writeCanonical(ids, labels, h.canonical);
+  siphash128(h.hashKey0, h.hashKey1, h.canonical, bytes, hash);
+  const low = load<u64>(hash);
+  const high = load<u64>(hash, 8);
   const known = findSeries(low, high);
   if (known == 0) {
-    reserveRef(ref);
+    if (!reserveSeries(h.canonical, bytes, ref + 1, 0)) return REPLAY_FULL;
+    ensurePage(ref);
     // The ref already has other labels: the log contradicts itself.
-    if (hotOf(ref).hashLow != 0 || hotOf(ref).hashHigh != 0) return 0;
+    if ((hotOf(ref).hashLow | hotOf(ref).hashHigh) != 0) return REPLAY_MALFORMED;
     createSeries(ref, h.canonical, bytes, low, high);
-  } else if (known - 1 != ref) return 0;
+  } else if (known - 1 != ref) return REPLAY_MALFORMED;
   const hot = hotOf(ref);
   hot.walSegment = u16(h.walSegment);
   hot.flags = (hot.flags | FLAG_WAL_FIRST) & ~FLAG_REPLAY_BASE;
-  return at;
+  return REPLAY_OK;
 }
 
-function replaySamples(at: usize, end: usize, samples: u64): i32 {
+function replaySamples(count: u32, end: usize): i32 {
   const h = header();
-  const out = usize(h.chunkScratch);
+  const out = usize(h.scratch);
+  if (count > SAMPLES_PER_REQUEST_MAX) return REPLAY_MALFORMED;
+  advanceEpoch();
+  if (!hasRoomToSeal(count)) return REPLAY_SEAL_FIRST;
+  if (!reserveHeap(heapBytesForSamples(count))) return REPLAY_FULL;
+  let at = usize(h.replayAt);
   let ref: i64 = -1;
   let timestampMs: i64 = 0;
-  for (; samples > 0; samples--) {
+  for (; count > 0; count--) {
     if (at >= end) return REPLAY_MALFORMED;
     const flag = u32(load<u8>(at++));
     let refDelta: i64 = 1;
-    if ((flag & 1) != 0) {
-      at = varint(at, end, out);
-      if (at == 0) return REPLAY_MALFORMED;
+    if ((flag & SAMPLE_HAS_REF) != 0) {
+      at = readVarint(at, end, out);
+      if (at == BAD) return REPLAY_MALFORMED;
       refDelta = unzigzag(load<u64>(out));
     }
     ref += refDelta;
-    if ((flag & 2) != 0) {
-      at = varint(at, end, out);
-      if (at == 0) return REPLAY_MALFORMED;
+    if ((flag & SAMPLE_HAS_TIME) != 0) {
+      at = readVarint(at, end, out);
+      if (at == BAD) return REPLAY_MALFORMED;
       timestampMs += unzigzag(load<u64>(out));
+      if (timestampMs > TIME_MS_MAX || timestampMs < -TIME_MS_MAX) return REPLAY_MALFORMED;
     }
-    const coded = (flag >> 2) & 7;
-    const bytes = coded == 7 ? 8 : coded;
+    const coded = (flag >> SAMPLE_BYTES_SHIFT) & 7;
+    const bytes = coded == SAMPLE_WHOLE_VALUE ? 8 : coded;
     if (end - at < usize(bytes)) return REPLAY_MALFORMED;
     let xor: u64 = 0;
-    if (coded == 7) xor = load<u64>(at);
-    else if (coded != 0) xor = (load<u64>(at) & ((u64(1) << (coded << 3)) - 1)) << ((flag >> 5) << 3);
+    if (coded == SAMPLE_WHOLE_VALUE) xor = load<u64>(at);
+    else if (coded != 0) {
+      xor = (load<u64>(at) & ((u64(1) << (coded << 3)) - 1)) << ((flag >> SAMPLE_TRAILING_SHIFT) << 3);
+    }
     at += bytes;
     if (ref < 0 || u64(ref) >= u64(h.seriesNext) || !hasPage(u32(ref))) return REPLAY_MALFORMED;
     const hot = hotOf(u32(ref));
@@ -197,32 +240,37 @@ function replaySamples(at: usize, end: usize, samples: u64): i32 {
       // The sample is in a chunk that was loaded: its value is what the next one was XORed against.
       hot.lastValue = value;
     } else {
-      putBase(u32(ref), value);
+      if (!putBase(u32(ref), value)) return REPLAY_FULL;
       hot.flags |= FLAG_REPLAY_BASE;
     }
   }
-  return at == end ? REPLAY_OK : REPLAY_MALFORMED;
+  h.replayAt = u32(at);
+  return REPLAY_OK;
 }
 
 /**
  * Enters a full chunk found in a chunk file, before replay. Chunks of a series must come in time order.
- * @returns false when it does not belong there
+ * @returns a REPLAY_ code: malformed when it does not belong there
  */
-export function loadChunk(ref: u32, mint: f64, span: u32, fileIndex: u32, offset: u32, dataBytes: u32): bool {
+export function loadChunk(ref: u32, mint: f64, span: u32, fileIndex: u32, offset: u32, dataBytes: u32): i32 {
   const h = header();
-  if (u64(ref) >= REFS_MAX || dataBytes > 0xffff) return false;
-  if (!reserveHeap(8 << 20)) return false;
-  const isNew = ref >= h.seriesNext || !hasPage(ref);
-  reserveRef(ref);
+  if (u64(ref) >= REFS_MAX || dataBytes > u32(u16.MAX_VALUE)) return REPLAY_MALFORMED;
+  if (!(abs(mint) <= f64(TIME_MS_MAX)) || mint != trunc(mint)) return REPLAY_MALFORMED;
+  if (!reserveHeap(u64(SERIES_PAGE_BYTES) + heapBytesForCells(1))) return REPLAY_FULL;
+  ensurePage(ref);
   const hot = hotOf(ref);
-  if (isNew || ((hot.flags & FLAG_UNDECLARED) == 0 && hot.hashLow == 0 && hot.hashHigh == 0)) {
+  const cold = coldOf(ref);
+  if ((hot.flags & FLAG_UNDECLARED) == 0 && (hot.hashLow | hot.hashHigh) == 0) {
     hot.flags |= FLAG_UNDECLARED;
     hot.lastTimestampMs = i64.MIN_VALUE;
   }
-  if (i64(mint) <= hot.lastTimestampMs) return false;
-  hot.lastTimestampMs = i64(mint) + i64(span);
-  addEntry(coldOf(ref), i64(mint), span, fileIndex, offset, dataBytes);
-  if (i64(mint) < h.minTimeMs) h.minTimeMs = i64(mint);
+  const mintMs = i64(mint);
+  if (mintMs <= hot.lastTimestampMs || hot.count != 0) return REPLAY_MALFORMED;
+  hot.lastTimestampMs = mintMs + i64(span);
+  addEntry(cold, mintMs, span, fileIndex, offset, dataBytes);
+  publishRef(ref);
+  if (fileIndex > h.chunkFileIndex) h.chunkFileIndex = fileIndex;
+  if (mintMs < h.minTimeMs) h.minTimeMs = mintMs;
   if (hot.lastTimestampMs > h.maxTimeMs) h.maxTimeMs = hot.lastTimestampMs;
-  return true;
+  return REPLAY_OK;
 }

@@ -1,6 +1,7 @@
 /** Dropping what is older than the retention: in slices, so that the main thread is never held up. */
 import { header } from "./layout";
 import { dropEntries } from "./chunk";
+import { heapBytesForCells, reserveHeap } from "./heap";
 import { coldOf, hasPage } from "./series";
 
 /**
@@ -10,6 +11,8 @@ import { coldOf, hasPage } from "./series";
 export function dropChunks(first: u32, count: u32, before: f64): u32 {
   const end = min<u32>(header().seriesNext, first + count);
   let dropped: u32 = 0;
-  for (let ref = first; ref < end; ref++) if (hasPage(ref)) dropped += dropEntries(coldOf(ref), i64(before));
+  // What is let go of is noted in cells of limbo.
+  if (!reserveHeap(heapBytesForCells(count))) return 0;
+  for (let ref = first; ref < end; ref++) if (hasPage(ref)) dropped += dropEntries(coldOf(ref), before);
   return dropped;
 }

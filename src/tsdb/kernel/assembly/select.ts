@@ -5,7 +5,7 @@
  * Selection works on windows of refs, a bit each: `matched` starts with every ref of the window, each matcher's pairs are
  * collected in `union` and then kept or taken away. Which pairs a matcher means is the host's business (it has the
  * regular expressions); here are only ids.
- *   scratch: matched 1 MiB | union 1 MiB | list 1 MiB (ids in, refs out) | chunk records 2.75 MiB | chunk bytes 2 MiB | key 64 KiB
+ *   scratch: matched 1 MiB | union 1 MiB | list 1 MiB (ids in, refs out) | chunk records 2.75 MiB | open chunks 2 MiB | key 64 KiB
  */
 import {
   CELL_PAYLOAD,
@@ -20,16 +20,13 @@ import {
   Header,
   Name,
   READER_SCRATCH_BYTES,
-  SEAL_BLOCKS,
-  SEAL_CONTROL,
-  SealBlock,
   SeriesCold,
   SeriesHot,
 } from "./layout";
 import {
   cellEntry,
-  CHUNK_ENTRY_HEADER_BYTES,
   copyCells,
+  findSealed,
   firstTimestamp,
   inlineEntry,
   listDropped,
@@ -38,8 +35,9 @@ import {
   openCells,
   openCount,
   openFirstCell,
-  sealBlockData,
+  wholeFileIndex,
 } from "./chunk";
+import { pin, unpin } from "./heap";
 import { findName, findPair, nameOf, wireName, wireNameBytes, wireValue } from "./labels";
 import { markPostings, pairOf } from "./postings";
 import { coldOf, hasPage, hotOf } from "./series";
@@ -50,7 +48,7 @@ const BITMAP_BYTES: u32 = WINDOW_REFS >> 3;
 const LIST_AT: u32 = 2 * BITMAP_BYTES;
 const LIST_BYTES: u32 = 1 << 20;
 const RECORDS_AT: u32 = LIST_AT + LIST_BYTES;
-/** Holds the records of the longest chunk list there can be (65,535 entries), so one series always fits. */
+/** A series with more chunks in the range than fit here (90,000) cannot be gathered. */
 const RECORDS_BYTES: u32 = 11 << 18;
 const BYTES_AT: u32 = RECORDS_AT + RECORDS_BYTES;
 const BYTES_BYTES: u32 = 2 << 20;
@@ -61,6 +59,7 @@ const KEY_AT: u32 = BYTES_AT + BYTES_BYTES + 4096;
 export class ChunkRecord {
   /** Index into the list of refs that gather was given. */
   series: u32;
+  /** In the reader's scratch or in a block that is being written to its file: valid until the reader unpins. */
   address: u32;
   dataBytes: u32;
   fileIndex: u32;
@@ -202,7 +201,7 @@ export function selectCollect(slot: u32, base: u32, refs: u32): u32 {
       }
       const ref = base + (i << 6) + u32(ctz(bits));
       bits &= bits - 1;
-      // Refs are reserved before their series is complete, and stay behind when it is gone.
+      // A ref that only a chunk file names has no labels, and lines exist only in pages that are used.
       if (hasPage(ref) && (hotOf(ref).hashLow | hotOf(ref).hashHigh) != 0) {
         store<u32>(list + (usize(count++) << 2), ref);
       }
@@ -218,146 +217,149 @@ export function seriesPairs(ref: u32): u32 {
 export function seriesPairCount(ref: u32): u32 {
   return coldOf(ref).pairCount;
 }
-/** Whether the series has anything that may overlap [mint, maxt]. */
-export function seriesOverlaps(ref: u32, mint: f64, maxt: f64): bool {
-  const hot = hotOf(ref);
-  if (f64(hot.lastTimestampMs) < mint) return false;
-  const word = atomic.load<u64>(changetype<usize>(hot) + offsetof<SeriesHot>("open"));
-  const list = atomic.load<u64>(changetype<usize>(coldOf(ref)) + offsetof<SeriesCold>("list"));
-  if (listEntries(list) != listDropped(list)) return f64(load<i64>(entryAt(coldOf(ref), list, listDropped(list)))) <= maxt;
-  return word != 0 && f64(firstTimestamp(openFirstCell(word) + 4)) <= maxt;
+
+/**
+ * Keeps of the first `count` refs of the list those whose series may have samples in [mint, maxt].
+ * @returns how many are left
+ */
+export function selectOverlapping(slot: u32, count: u32, mint: f64, maxt: f64): u32 {
+  const list = listAddress(slot);
+  let kept: u32 = 0;
+  pin(slot);
+  for (let i: u32 = 0; i < count; i++) {
+    const ref = load<u32>(list + (usize(i) << 2));
+    if (overlaps(ref, mint, maxt)) store<u32>(list + (usize(kept++) << 2), ref);
+  }
+  unpin(slot);
+  return kept;
 }
 
 @inline
-function entryAt(cold: SeriesCold, word: u64, i: u32): usize {
-  if (i < ENTRIES_INLINE) return inlineEntry(cold, i);
-  let cell = listFirstCell(word);
-  for (let skip = (i - ENTRIES_INLINE) / ENTRIES_PER_CELL; skip > 0; skip--) cell = load<u32>(cell);
-  return cellEntry(cell, (i - ENTRIES_INLINE) % ENTRIES_PER_CELL);
+function overlaps(ref: u32, mint: f64, maxt: f64): bool {
+  const hot = hotOf(ref);
+  if (f64(hot.lastTimestampMs) < mint) return false;
+  const open = loadOpen(hot);
+  const cold = coldOf(ref);
+  const list = loadList(cold);
+  if (listEntries(list) != listDropped(list)) {
+    return f64(load<i64>(firstEntry(cold, list), ENTRY_MINT)) <= maxt;
+  }
+  return open != 0 && f64(firstTimestamp(openFirstCell(open) + 4)) <= maxt;
 }
 
+@inline
+function loadOpen(hot: SeriesHot): u64 {
+  return atomic.load<u64>(changetype<usize>(hot) + offsetof<SeriesHot>("open"));
+}
+@inline
+function loadList(cold: SeriesCold): u64 {
+  return atomic.load<u64>(changetype<usize>(cold) + offsetof<SeriesCold>("list"));
+}
+/** The oldest entry that is not dropped: inline or in the first cell. */
+@inline
+function firstEntry(cold: SeriesCold, list: u64): usize {
+  const i = listDropped(list);
+  return i < ENTRIES_INLINE ? inlineEntry(cold, i) : cellEntry(listFirstCell(list), i - ENTRIES_INLINE);
+}
+
+/** Space that decoders want behind a chunk. */
+const CHUNK_SLACK: u32 = 16;
+
 /**
- * Copies the chunks that overlap [mint, maxt] of refs[first...] (at the list address) to the scratch, and writes a
- * ChunkRecord for each, series by series, oldest first. Must run pinned.
- * @returns how many series, at least one, were gathered whole (high 32 bits) and chunk records (low)
+ * Finds the chunks that overlap [mint, maxt] of refs[first...] (at the list address), copies open ones to the scratch, and
+ * writes a ChunkRecord for each, series by series, oldest first. Must run pinned, and what the records point at is to be
+ * copied before unpinning.
+ * @returns how many series were gathered whole (high 32 bits), none when the first has too many chunks, and chunk records
+ * (low)
  */
 export function gather(slot: u32, first: u32, count: u32, mint: f64, maxt: f64): u64 {
   const list = listAddress(slot);
-  const records = recordsAddress(slot);
   const bytes = scratch(slot) + BYTES_AT;
   let used: u32 = 0;
-  let recordCount: u32 = 0;
+  let records: u32 = 0;
   let done: u32 = 0;
-  while (done < count) {
+  for (; done < count; done++) {
     const ref = load<u32>(list + (usize(first + done) << 2));
-    const usedBefore = used;
-    const recordsBefore = recordCount;
-    const hot = hotOf(ref);
-    const cold = coldOf(ref);
-
     // The open chunk first, then the list: see chunk.ts on the order of publication.
-    const open = atomic.load<u64>(changetype<usize>(hot) + offsetof<SeriesHot>("open"));
-    let openMint: i64 = i64.MAX_VALUE;
-    let openAddress: usize = 0;
+    const open = loadOpen(hotOf(ref));
     const openBytes = openCells(open) * CELL_PAYLOAD;
-    if (openCount(open) != 0) {
-      if (used + openBytes + 64 > BYTES_BYTES) break; // Never for the first: an open chunk has a few KiB.
-      openAddress = bytes + used;
-      copyCells(openFirstCell(open), openCells(open), openAddress);
-      store<u8>(openAddress, u8(openCount(open) >> 8));
-      store<u8>(openAddress, u8(openCount(open)), 1);
-      openMint = firstTimestamp(openAddress);
-      if (f64(openMint) <= maxt) used += (openBytes + 16 + 7) & ~7;
-      else openAddress = 0;
+    if (used + openBytes + CHUNK_SLACK > BYTES_BYTES) break; // Never for the first: an open chunk has a few KiB.
+    let openMint: i64 = i64.MAX_VALUE;
+    const copy = bytes + used;
+    if (open != 0) {
+      copyCells(openFirstCell(open), openCells(open), copy);
+      store<u8>(copy, u8(openCount(open) >> 8));
+      store<u8>(copy, u8(openCount(open)), 1);
+      openMint = firstTimestamp(copy);
     }
-
-    const word = atomic.load<u64>(changetype<usize>(cold) + offsetof<SeriesCold>("list"));
-    const entries = listEntries(word);
-    let full = false;
     // When the open chunk reaches back before mint, no older one overlaps.
-    if (listDropped(word) < entries && f64(openMint) > mint) {
-      let cell = listFirstCell(word);
-      for (let i: u32 = 0; i < entries; i++) {
-        let entry: usize;
-        if (i < ENTRIES_INLINE) entry = inlineEntry(cold, i);
-        else {
-          const inCell = (i - ENTRIES_INLINE) % ENTRIES_PER_CELL;
-          if (inCell == 0 && i != ENTRIES_INLINE) cell = load<u32>(cell);
-          entry = cellEntry(cell, inCell);
-        }
-        if (i < listDropped(word)) continue;
-        const entryMint = load<i64>(entry, ENTRY_MINT);
-        const span = load<u32>(entry, ENTRY_SPAN);
-        if (f64(entryMint) > maxt) break;
-        if (f64(entryMint) + f64(span) < mint && span != 0xffff_ffff) continue;
-        if (entryMint == openMint) {
-          // Sealed between our two loads: the copy of the open chunk is the same chunk with perhaps fewer samples.
-          openMint = i64.MAX_VALUE;
-          openAddress = 0;
-        }
-        const dataBytes = load<u16>(entry, ENTRY_DATA_BYTES);
-        if ((recordCount + 2) * u32(offsetof<ChunkRecord>()) > RECORDS_BYTES) {
-          full = true;
-          break;
-        }
-        const fileIndex = load<u16>(entry, ENTRY_FILE);
-        const offset = load<u32>(entry, ENTRY_OFFSET);
-        let address: usize = bytes + used;
-        // What no longer fits can be gathered with the next series, or lies in a file by then.
-        const fits = used + dataBytes + 64 <= BYTES_BYTES;
-        if (!fits && done > 0) {
-          full = true;
-          break;
-        }
-        if (fits && copySealed(fileIndex, offset, dataBytes, address)) used += (dataBytes + 16 + 7) & ~7;
-        else address = 0;
-        addRecord(records, recordCount++, done + first, u32(address), dataBytes, fileIndex, offset, entryMint);
-      }
-    }
-    if (full) {
-      used = usedBefore;
-      recordCount = recordsBefore;
-      break;
-    }
-    if (openAddress != 0) addRecord(records, recordCount++, done + first, u32(openAddress), openBytes, 0, 0, openMint);
-    done++;
-    if ((recordCount + 2) * u32(offsetof<ChunkRecord>()) > RECORDS_BYTES) break;
+    const after = f64(openMint) <= mint ? records : gatherFull(slot, records, first + done, ref, mint, maxt);
+    if (after == TOO_MANY) break;
+    // Sealed between our two loads: then the list has it too, with perhaps more samples.
+    const isSealed = after != records && recordAt(slot, after - 1).mint >= openMint;
+    const isWanted = open != 0 && !isSealed && f64(openMint) <= maxt;
+    if (isWanted && !addRecord(slot, after, first + done, copy, openBytes, 0, 0, openMint)) break;
+    records = isWanted ? after + 1 : after;
+    if (isWanted) used += (openBytes + CHUNK_SLACK + 7) & ~7;
   }
-  return (u64(done) << 32) | u64(recordCount);
+  return (u64(done) << 32) | u64(records);
+}
+
+const TOO_MANY: u32 = 0xffff_ffff;
+
+/** Adds records of the full chunks of a series. @returns the number of records then, or TOO_MANY. */
+function gatherFull(slot: u32, records: u32, series: u32, ref: u32, mint: f64, maxt: f64): u32 {
+  const cold = coldOf(ref);
+  const word = loadList(cold);
+  const entries = listEntries(word);
+  const dropped = listDropped(word);
+  let cell = listFirstCell(word);
+  for (let i: u32 = 0; i < entries; i++) {
+    let entry: usize;
+    if (i < ENTRIES_INLINE) entry = inlineEntry(cold, i);
+    else {
+      const inCell = (i - ENTRIES_INLINE) % ENTRIES_PER_CELL;
+      if (inCell == 0 && i != ENTRIES_INLINE) cell = load<u32>(cell);
+      entry = cellEntry(cell, inCell);
+    }
+    if (i < dropped) continue;
+    const entryMint = load<i64>(entry, ENTRY_MINT);
+    if (f64(entryMint) > maxt) break;
+    if (f64(entryMint) + f64(load<u32>(entry, ENTRY_SPAN)) < mint) continue;
+    const fileIndex = wholeFileIndex(load<u16>(entry, ENTRY_FILE));
+    const offset = load<u32>(entry, ENTRY_OFFSET);
+    const dataBytes = load<u16>(entry, ENTRY_DATA_BYTES);
+    const address = findSealed(fileIndex, offset);
+    if (!addRecord(slot, records, series, address, dataBytes, fileIndex, offset, entryMint)) return TOO_MANY;
+    records++;
+  }
+  return records;
 }
 
 @inline
+function recordAt(slot: u32, i: u32): ChunkRecord {
+  return changetype<ChunkRecord>(recordsAddress(slot) + usize(i) * offsetof<ChunkRecord>());
+}
+
+/** @returns false when there is no room */
+@inline
 function addRecord(
-  records: usize,
+  slot: u32,
   i: u32,
   series: u32,
-  address: u32,
+  address: usize,
   dataBytes: u32,
   fileIndex: u32,
   offset: u32,
   mint: i64,
-): void {
-  const record = changetype<ChunkRecord>(records + usize(i) * offsetof<ChunkRecord>());
+): bool {
+  if ((i + 1) * u32(offsetof<ChunkRecord>()) > RECORDS_BYTES) return false;
+  const record = recordAt(slot, i);
   record.series = series;
-  record.address = address;
+  record.address = u32(address);
   record.dataBytes = dataBytes;
   record.fileIndex = fileIndex;
   record.offset = offset;
   record.mint = mint;
-}
-
-/** Copies a chunk that may still wait in the seal ring. False when it does not: then its file has it. */
-function copySealed(fileIndex: u32, offset: u32, dataBytes: u32, out: usize): bool {
-  for (let i: u32 = 0; i < SEAL_BLOCKS; i++) {
-    const block = changetype<SealBlock>(SEAL_CONTROL + usize(i) * offsetof<SealBlock>());
-    const generationAt = changetype<usize>(block) + offsetof<SealBlock>("generation");
-    const generation = atomic.load<u32>(generationAt);
-    if (generation == 0) return false; // Blocks are used in order: the rest never was.
-    const used = atomic.load<u32>(changetype<usize>(block) + offsetof<SealBlock>("usedBytes"));
-    if (block.fileIndex != fileIndex || offset < block.startOffset || offset >= block.startOffset + used) continue;
-    const at = offset - block.startOffset + CHUNK_ENTRY_HEADER_BYTES;
-    memory.copy(out, sealBlockData(i) + at, dataBytes);
-    if (atomic.load<u32>(generationAt) == generation) return true;
-  }
-  return false;
+  return true;
 }

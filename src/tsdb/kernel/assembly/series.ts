@@ -6,9 +6,7 @@ import {
   FLAG_UNDECLARED,
   header,
   Header,
-  NAMES_MAX,
-  PAIR_PAGES_MAX,
-  PAIRS_PER_PAGE,
+  SCRATCH_PAIRS,
   SERIES_PAGE_BITS,
   SERIES_PAGES_MAX,
   SERIES_PER_PAGE,
@@ -17,14 +15,18 @@ import {
   Table,
   TABLE_SERIES,
 } from "./layout";
-import { allocateExtent, heapBytesLeft, heapBytesUsed } from "./heap";
-import { internPairs, keepPairs } from "./labels";
-import { appendPosting, pairOf } from "./postings";
-import { probe, tableInsert } from "./table";
+import { allocateExtent, heapBytesForBlocks, heapBytesLeft, heapBytesUsed, reserveHeap } from "./heap";
+import { countPairs, hasIdsForPairs, heapBytesForPairs, internPairs, keepPairs } from "./labels";
+import { appendPosting, heapBytesForPostings, pairOf } from "./postings";
+import { slotHash, slotId, tableBytesToInsert, tableInsert, tableRoot, tableSlot } from "./table";
 
 const LINE: u32 = 64;
-/** Address space that is left alone, so that known series can go on when new ones are refused. */
-const HEAP_RESERVE_BYTES: u64 = 128 << 20;
+/** A page: the hot lines of its series, then their cold lines. */
+export const SERIES_PAGE_BYTES: u32 = SERIES_PER_PAGE * LINE * 2;
+/** Refs that there can be. */
+export const REFS_MAX: u64 = u64(SERIES_PAGES_MAX) * SERIES_PER_PAGE;
+/** Address space that new series leave alone, so that known ones can go on. */
+const KNOWN_SERIES_BYTES: u64 = 128 << 20;
 
 @inline
 export function hotOf(ref: u32): SeriesHot {
@@ -46,47 +48,58 @@ export function hasPage(ref: u32): bool {
 /** The ref of a known series + 1, or 0. */
 @inline
 export function findSeries(hashLow: u64, hashHigh: u64): u32 {
-  const table = changetype<Table>(TABLE_SERIES);
   const hash = u32(hashLow);
-  for (let found = probe(table, hash, 0); u32(found) != 0; found = probe(table, hash, u32(found >> 32))) {
-    const hot = hotOf(u32(found) - 1);
-    if (hot.hashLow == hashLow && hot.hashHigh == hashHigh) return u32(found);
+  const root = tableRoot(changetype<Table>(TABLE_SERIES));
+  for (let at = hash, slot = tableSlot(root, at); slot != 0; slot = tableSlot(root, ++at)) {
+    if (slotHash(slot) != hash) continue;
+    const hot = hotOf(slotId(slot));
+    if (hot.hashLow == hashLow && hot.hashHigh == hashHigh) return slotId(slot) + 1;
   }
   return 0;
 }
 
-/** Whether one more series may be created. */
-export function hasRoomForSeries(): bool {
+/** Makes sure of ids and memory for one more series with these labels; false when there is no more. */
+export function reserveSeries(canonical: usize, bytes: u32, refNext: u32, spareBytes: u64): bool {
+  const pairs = countPairs(canonical, bytes);
+  const need =
+    u64(SERIES_PAGE_BYTES) +
+    heapBytesForBlocks(pairs << 2, 1) +
+    heapBytesForPairs(pairs, bytes) +
+    heapBytesForPostings(pairs) +
+    tableBytesToInsert(changetype<Table>(TABLE_SERIES), 1);
+  return u64(refNext) <= REFS_MAX && hasIdsForPairs(pairs) && heapBytesLeft() > need + spareBytes && reserveHeap(need);
+}
+
+/** Whether the head may take one more series with these labels: the memory limit holds for new series only. */
+export function hasRoomForSeries(canonical: usize, bytes: u32): bool {
   const h = header();
-  return (
-    heapBytesUsed() < h.memoryBytesMax &&
-    heapBytesLeft() > HEAP_RESERVE_BYTES &&
-    h.seriesNext < SERIES_PAGES_MAX * SERIES_PER_PAGE &&
-    h.pairNext + 1024 < PAIR_PAGES_MAX * PAIRS_PER_PAGE &&
-    h.nameNext + 1024 < NAMES_MAX
-  );
+  return heapBytesUsed() < h.memoryBytesMax && reserveSeries(canonical, bytes, h.seriesNext + 1, KNOWN_SERIES_BYTES);
 }
 
 /** Makes sure that `ref` has its lines, so that what names it first (WAL, chunk file) can fill them. */
-export function reserveRef(ref: u32): void {
+export function ensurePage(ref: u32): void {
+  const slot = usize(header().seriesDirectory) + (usize(ref >> SERIES_PAGE_BITS) << 2);
+  if (load<u32>(slot) == 0) store<u32>(slot, u32(allocateExtent(SERIES_PAGE_BYTES)));
+}
+
+/** Lets readers see `ref`, which is complete. */
+export function publishRef(ref: u32): void {
   const h = header();
-  const slot = usize(h.seriesDirectory) + (usize(ref >> SERIES_PAGE_BITS) << 2);
-  if (load<u32>(slot) == 0) store<u32>(slot, u32(allocateExtent(SERIES_PER_PAGE * LINE * 2)));
   if (ref >= h.seriesNext) {
     atomic.store<u32>(changetype<usize>(h) + offsetof<Header>("seriesNext"), ref + 1);
   }
 }
 
 /**
- * Gives `ref` its labels and makes it findable. Postings are published last: a reader that finds the series finds all of
- * it.
+ * Gives `ref` its labels and makes it findable. The ref is published last: readers look only at refs below the count they
+ * began with, so they find a series under all of its pairs or not at all.
  */
 export function createSeries(ref: u32, canonical: usize, bytes: u32, hashLow: u64, hashHigh: u64): void {
   const h = header();
-  reserveRef(ref);
+  ensurePage(ref);
   const hot = hotOf(ref);
   const cold = coldOf(ref);
-  const ids = usize(h.chunkScratch) + 256;
+  const ids = usize(h.scratch) + SCRATCH_PAIRS;
   const count = internPairs(canonical, bytes, ids);
   cold.pairs = u32(keepPairs(ids, count));
   cold.pairCount = u16(count);
@@ -98,4 +111,5 @@ export function createSeries(ref: u32, canonical: usize, bytes: u32, hashLow: u6
   for (let i: u32 = 0; i < count; i++) appendPosting(pairOf(load<u32>(ids + (usize(i) << 2))), ref);
   h.seriesCount++;
   h.seriesCreated++;
+  publishRef(ref);
 }

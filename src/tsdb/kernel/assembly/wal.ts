@@ -9,11 +9,12 @@
  * or series whose own number differs has not been declared in it. Samples are encoded straight into the WAL buffer while
  * declarations gather elsewhere; when there are any, the samples are moved up to make room for them.
  */
-import { DECLARED_BYTES_MAX, FLAG_WAL_FIRST, header, NO_REF, PendingRecord, PendingSample, SeriesHot } from "./layout";
+import { FLAG_WAL_FIRST, header, NO_REF, PENDING_BYTES_MAX, PendingRecord, PendingSample, SeriesHot } from "./layout";
 import { crc32c } from "./bytes";
-import { wireName, wireNameBytes } from "./labels";
+import { wireValueTag } from "./labels";
 import { pairOf } from "./postings";
 import { coldOf, hasPage, hotOf } from "./series";
+import { putVarint, varintBytes, zigzag } from "./varint";
 import { getBase, putBase } from "./xor-bases";
 
 export const RECORD_HEADER_BYTES: u32 = 25;
@@ -21,23 +22,44 @@ export const RECORD_SAMPLES: u32 = 1;
 /** The sample count is padded to this many bytes, since it is known only after the samples. */
 const SAMPLE_COUNT_BYTES: u32 = 3;
 
-@inline
-function putVarint(at: usize, value: u64): usize {
-  while (value > 127) {
-    store<u8>(at++, u8(value) | 128);
-    value >>= 7;
-  }
-  store<u8>(at++, u8(value));
-  return at;
-}
-@inline
-function zigzag(value: i64): u64 {
-  return u64((value << 1) ^ (value >> 63));
-}
+/**
+ * A sample's flag byte: whether a ref delta (else the ref before + 1) and a time delta (else the same time) follow, then
+ * how many bytes of the XORed value (0 to 6, or all 8) and how many zero bytes are cut off below them.
+ */
+export const SAMPLE_HAS_REF: u32 = 1;
+export const SAMPLE_HAS_TIME: u32 = 2;
+export const SAMPLE_BYTES_SHIFT: u32 = 2;
+export const SAMPLE_WHOLE_VALUE: u32 = 7;
+export const SAMPLE_TRAILING_SHIFT: u32 = 5;
+/** A sample at its longest: flag, ref, time, value. */
+const SAMPLE_BYTES_MAX: u32 = 24;
+/** Header, counts, and what wide stores touch behind the end. */
+const RECORD_BYTES_REST: u32 = 4096;
+
 @inline
 function walBuffer(): usize {
   const h = header();
   return h.walActive == 0 ? h.walBuffer0 : h.walBuffer1;
+}
+
+/** Whether a record of a request of `bytes`, and its rows until it is durable, have room. */
+export function hasRoomForRecord(bytes: u32, samples: u32): bool {
+  const h = header();
+  // What stands in the record must stay in order: nothing new before all that is encoded again.
+  if (h.reencodeNext != 0) return false;
+  // A request carries all labels that its record can declare, in no fewer bytes than their symbols or their ids take.
+  const recordBytes = u64(bytes) * 2 + u64(samples) * SAMPLE_BYTES_MAX + RECORD_BYTES_REST;
+  const rowBytes = u32(offsetof<PendingRecord>()) + samples * u32(offsetof<PendingSample>());
+  if (u64(h.walUsed) + recordBytes > u64(h.walBufferBytes)) return false;
+  if (u64(h.pendingBytes) + rowBytes > u64(PENDING_BYTES_MAX)) return false;
+  if (u64(h.pendingFirst) + h.pendingBytes + rowBytes > u64(PENDING_BYTES_MAX)) movePendingToFront();
+  return true;
+}
+
+function movePendingToFront(): void {
+  const h = header();
+  memory.copy(h.pending, h.pending + h.pendingFirst, h.pendingBytes);
+  h.pendingFirst = 0;
 }
 
 /** Starts a record behind those in the active buffer. Nothing is kept of it unless endRecord follows. */
@@ -54,7 +76,7 @@ export function beginRecord(): void {
   h.lastRef = NO_REF;
   h.lastTimeMs = 0;
   h.recordMaxTimeMs = i64.MIN_VALUE;
-  h.pendingStart = h.pending + h.pendingBytes;
+  h.pendingStart = h.pending + h.pendingFirst + h.pendingBytes;
   h.pendingEnd = h.pendingStart + u32(offsetof<PendingRecord>());
 }
 
@@ -78,26 +100,26 @@ function encodeRow(ref: u32, timestampMs: i64, xor: u64): void {
   let at = flagAt + 1;
   let flag: u32 = 0;
   if (ref != h.lastRef + 1) {
-    flag = 1;
+    flag = SAMPLE_HAS_REF;
     at = putVarint(at, zigzag(i64(i32(ref - h.lastRef))));
   }
   if (timestampMs != h.lastTimeMs) {
-    flag |= 2;
+    flag |= SAMPLE_HAS_TIME;
     at = putVarint(at, zigzag(timestampMs - h.lastTimeMs));
     h.lastTimeMs = timestampMs;
-    if (timestampMs > h.recordMaxTimeMs) h.recordMaxTimeMs = timestampMs;
   }
+  if (timestampMs > h.recordMaxTimeMs) h.recordMaxTimeMs = timestampMs;
   if (xor != 0) {
     const trailing = u32(ctz(xor)) >> 3;
     const bytes = 8 - trailing - (u32(clz(xor)) >> 3);
     if (bytes >= 7) {
       store<u64>(at, xor);
       at += 8;
-      flag |= 7 << 2;
+      flag |= SAMPLE_WHOLE_VALUE << SAMPLE_BYTES_SHIFT;
     } else {
       store<u64>(at, xor >> (trailing << 3));
       at += bytes;
-      flag |= (bytes << 2) | (trailing << 5);
+      flag |= (bytes << SAMPLE_BYTES_SHIFT) | (trailing << SAMPLE_TRAILING_SHIFT);
     }
   }
   store<u8>(flagAt, u8(flag));
@@ -120,7 +142,7 @@ function declareSeries(hot: SeriesHot, ref: u32): void {
       // The wire bytes hold the two lengths and texts in the order that a symbol has them, behind a tag each.
       const wire = usize(pair.address);
       const end = wire + pair.wireBytes;
-      const value = symbolValueTag(wire);
+      const value = wireValueTag(wire);
       const to = usize(h.declaredSymbols) + h.symbolBytes;
       memory.copy(to, wire + 1, value - wire - 1);
       memory.copy(to + (value - wire - 1), value + 1, end - value - 1);
@@ -134,12 +156,6 @@ function declareSeries(hot: SeriesHot, ref: u32): void {
   h.lastDeclaredRef = ref;
   hot.walSegment = u16(h.walSegment);
   hot.flags |= FLAG_WAL_FIRST;
-}
-
-/** Where the value's tag stands in a pair's wire bytes. */
-@inline
-function symbolValueTag(wire: usize): usize {
-  return wireName(wire) + wireNameBytes(wire);
 }
 
 /** Keeps the row until the record is durable. */
@@ -160,7 +176,7 @@ export function endRecord(samples: u32): void {
   const pending = changetype<PendingRecord>(usize(h.pendingStart));
   pending.sequence = h.walSequence;
   pending.sampleCount = samples;
-  h.pendingBytes = h.pendingEnd - h.pending;
+  h.pendingBytes += h.pendingEnd - h.pendingStart;
   finishRecord(h.walSequence, samples);
 }
 
@@ -172,7 +188,7 @@ function finishRecord(sequence: u64, samples: u32): void {
   const samplesAt = at + 2 + SAMPLE_COUNT_BYTES;
   if ((h.symbolCount | h.declaredCount) != 0) {
     const declared =
-      varintLength(h.symbolCount) + h.symbolBytes + varintLength(h.declaredCount) + h.declaredBytes + SAMPLE_COUNT_BYTES;
+      varintBytes(h.symbolCount) + h.symbolBytes + varintBytes(h.declaredCount) + h.declaredBytes + SAMPLE_COUNT_BYTES;
     memory.copy(at + declared, samplesAt, end - samplesAt);
     end = end + declared - 2 - SAMPLE_COUNT_BYTES;
   }
@@ -193,11 +209,8 @@ function finishRecord(sequence: u64, samples: u32): void {
   crc = crc32c(start + RECORD_HEADER_BYTES, u32(end - start) - RECORD_HEADER_BYTES, crc);
   store<u32>(start, crc, 21);
   h.walUsed = u32(end - walBuffer());
-}
-
-@inline
-function varintLength(value: u32): u32 {
-  return value < 1 << 7 ? 1 : value < 1 << 14 ? 2 : value < 1 << 21 ? 3 : value < 1 << 28 ? 4 : 5;
+  h.walEncoded = sequence;
+  h.walDeclaredBytes += h.symbolBytes + h.declaredBytes;
 }
 
 /** From here on records are for a fresh segment: it has seen no symbol and no series. */
@@ -217,78 +230,96 @@ export function takeRecords(): u32 {
   const used = h.walUsed;
   h.walActive ^= 1;
   h.walUsed = 0;
+  h.walDeclaredBytes = 0;
   return used;
+}
+
+@inline
+function pendingRecordBytes(record: PendingRecord): u32 {
+  return u32(offsetof<PendingRecord>()) + record.sampleCount * u32(offsetof<PendingSample>());
 }
 
 /** Forgets the rows of records up to `sequence`, which are durable now. */
 export function setSynced(sequence: u64): void {
   const h = header();
   h.walSynced = max(h.walSynced, sequence);
-  let at = usize(h.pending);
-  const end = at + h.pendingBytes;
-  while (at < end) {
-    const record = changetype<PendingRecord>(at);
+  while (h.pendingBytes != 0) {
+    const record = changetype<PendingRecord>(usize(h.pending) + h.pendingFirst);
     if (record.sequence > sequence) break;
-    at += offsetof<PendingRecord>() + usize(record.sampleCount) * offsetof<PendingSample>();
+    const bytes = pendingRecordBytes(record);
+    h.pendingFirst += bytes;
+    h.pendingBytes -= bytes;
   }
-  const left = u32(end - at);
-  memory.copy(h.pending, at, left);
-  h.pendingBytes = left;
+  // Rows stay where they are until the room is needed; but offsets that reencodePending hands out count from the front.
+  if (h.pendingBytes == 0) h.pendingFirst = 0;
+  else if (h.reencodeNext != 0) movePendingToFront();
 }
 
 /**
- * Encodes records that are not known to be durable once more, under their old sequences, for the segment that
- * beginSegment has just started, into the active buffer, which must be empty. Series' present values are of no use as XOR
- * bases here, so bases are kept apart.
- * @param from offset into the pending rows; start with 0
- * @returns the offset to go on from once the buffer was taken; NO_REF when all are encoded; REENCODE_TOO_LARGE when a
- * record does not fit the buffer at all
+ * Encodes records that are not known to be durable once more, under their old sequences, for a fresh segment. Series'
+ * present values are of no use as XOR bases here, so bases are kept apart. Until all are encoded, ingest refuses requests.
+ * @param from 0 to start: what the active buffer holds is dropped, since all of it is encoded again; otherwise what this
+ * function returned, once the buffer was taken
+ * @returns NO_REF when all are encoded; otherwise where in the pending rows the next record begins
  */
 export function reencodePending(from: u32): u32 {
   const h = header();
-  const end = usize(h.pending) + h.pendingBytes;
-  let at = usize(h.pending) + from;
-  while (at < end) {
-    const record = changetype<PendingRecord>(at);
-    const rows = record.sampleCount;
-    const first = at + offsetof<PendingRecord>();
-    const room = u64(recordBytesMax(first, rows));
-    if (u64(h.walUsed) + room > u64(h.walBufferBytes) || room > DECLARED_BYTES_MAX) {
-      return h.walUsed == 0 ? REENCODE_TOO_LARGE : u32(at - usize(h.pending));
-    }
-    beginRecord();
-    let row = first;
-    for (let i: u32 = 0; i < rows; i++, row += offsetof<PendingSample>()) {
-      const sample = changetype<PendingSample>(row);
-      const hot = hotOf(sample.ref);
-      if (hot.walSegment != u16(h.walSegment)) declareSeries(hot, sample.ref);
-      const isFirst = (hot.flags & FLAG_WAL_FIRST) != 0;
-      hot.flags &= ~FLAG_WAL_FIRST;
-      encodeRow(sample.ref, sample.timestampMs, sample.value ^ (isFirst ? 0 : getBase(sample.ref)));
-      putBase(sample.ref, sample.value);
-    }
-    finishRecord(record.sequence, rows);
-    at = row;
+  if (from == 0) {
+    h.walUsed = 0;
+    h.walDeclaredBytes = 0;
+    h.reencodeNext = 0;
+    movePendingToFront();
+    beginSegment();
   }
+  const end = usize(h.pending) + h.pendingFirst + h.pendingBytes;
+  for (let at = usize(h.pending) + h.pendingFirst; at < end; ) {
+    const record = changetype<PendingRecord>(at);
+    if (record.sequence >= h.reencodeNext) {
+      const rows = at + offsetof<PendingRecord>();
+      if (h.walUsed + recordBytesMax(rows, record.sampleCount) > h.walBufferBytes) {
+        // An empty buffer holds any record that was admitted.
+        if (h.walUsed == 0) unreachable();
+        h.reencodeNext = record.sequence;
+        return u32(at - usize(h.pending));
+      }
+      reencodeRecord(record.sequence, rows, record.sampleCount);
+    }
+    at += pendingRecordBytes(record);
+  }
+  h.reencodeNext = 0;
   return NO_REF;
 }
-export const REENCODE_TOO_LARGE: u32 = 0xffff_fffe;
 
-/** What a record of these rows can need at most, declarations included. */
+function reencodeRecord(sequence: u64, row: usize, rows: u32): void {
+  const h = header();
+  beginRecord();
+  for (let i: u32 = 0; i < rows; i++, row += offsetof<PendingSample>()) {
+    const sample = changetype<PendingSample>(row);
+    const hot = hotOf(sample.ref);
+    if (hot.walSegment != u16(h.walSegment)) declareSeries(hot, sample.ref);
+    const isFirst = (hot.flags & FLAG_WAL_FIRST) != 0;
+    hot.flags &= ~FLAG_WAL_FIRST;
+    encodeRow(sample.ref, sample.timestampMs, sample.value ^ (isFirst ? 0 : getBase(sample.ref)));
+    // There are fewer rows than bases.
+    if (!putBase(sample.ref, sample.value)) unreachable();
+  }
+  finishRecord(sequence, rows);
+}
+
+/** What a record of these rows can need at most, declarations included: no more than hasRoomForRecord asked for. */
 function recordBytesMax(row: usize, rows: u32): u32 {
   const h = header();
-  let bytes: u64 = 4096;
+  let bytes: u64 = u64(rows) * SAMPLE_BYTES_MAX + RECORD_BYTES_REST;
+  let last: u32 = NO_REF;
   for (let i: u32 = 0; i < rows; i++, row += offsetof<PendingSample>()) {
-    bytes += 24;
     const ref = changetype<PendingSample>(row).ref;
-    if (hotOf(ref).walSegment == u16(h.walSegment)) continue;
+    if (ref == last || hotOf(ref).walSegment == u16(h.walSegment)) continue;
+    last = ref;
     const cold = coldOf(ref);
     for (let p: u32 = 0; p < u32(cold.pairCount); p++) {
-      const pair = pairOf(load<u32>(usize(cold.pairs) + (usize(p) << 2)));
-      bytes += 5;
-      if (pair.walSegment != h.walSegment) bytes += pair.wireBytes;
+      bytes += 5 + pairOf(load<u32>(usize(cold.pairs) + (usize(p) << 2))).wireBytes;
     }
-    bytes += 16;
+    bytes += 10;
   }
-  return u32(min<u64>(bytes, 0xffff_ffff));
+  return u32(min<u64>(bytes, 0x7fff_ffff));
 }

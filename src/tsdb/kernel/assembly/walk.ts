@@ -12,27 +12,26 @@ import {
   INGEST_TOO_MANY_SERIES,
   NO_REF,
   SampleRow,
+  SERIES_PER_REQUEST_MAX,
   SeriesRow,
 } from "./layout";
 import { LabelSpan } from "./labels";
+import { BAD, readVarint } from "./varint";
 
-/** A varint was not readable: never a valid address. */
-const BAD: usize = 0;
+/** Field numbers of the messages that matter here, all with wire type 2 unless said otherwise. */
+const FIELD_1: u32 = 0x0a;
+const FIELD_2: u32 = 0x12;
+const FIELD_1_DOUBLE: u32 = 0x09;
+const FIELD_2_VARINT: u32 = 0x10;
+const HISTOGRAMS: u64 = 4;
 
-/** The last varint read. A local pair would need an allocation; this lives in the walk's own scratch words. */
+/**
+ * Whether a field that is not known by its first byte must be refused: number 0 does not exist, tags have 32 bits, and a
+ * known field in a longer spelling of its tag, or with another wire type, would be read by other parsers and skipped here.
+ */
 @inline
-function readVarint(at: usize, end: usize, out: usize): usize {
-  let value: u64 = 0;
-  for (let shift: u64 = 0; shift < 70; shift += 7) {
-    if (at >= end) return BAD;
-    const byte = u64(load<u8>(at++));
-    value |= (byte & 127) << shift;
-    if (byte < 128) {
-      store<u64>(out, value);
-      return at;
-    }
-  }
-  return BAD;
+function isRefused(tag: u64, knownMax: u64): bool {
+  return tag >> 3 <= knownMax || tag >> 32 != 0;
 }
 
 /** Skips one field whose tag was read. Groups (wire types 3 and 4) are refused: no sender of ours uses them. */
@@ -53,26 +52,25 @@ function skipField(wireType: u32, at: usize, end: usize, out: usize): usize {
 export function walkRequest(bytes: u32): i32 {
   const h = header();
   const end = usize(h.decoded) + bytes;
-  const out = usize(h.chunkScratch);
+  const out = usize(h.scratch);
   let at = usize(h.decoded);
+  const seriesMax = min<u32>(h.seriesPerRequestMax, SERIES_PER_REQUEST_MAX);
   let seriesCount: u32 = 0;
   h.sampleRowCount = 0;
   h.seriesRowCount = 0;
   while (at < end) {
     const tag = u32(load<u8>(at));
-    if (tag != 0x0a) {
+    if (tag != FIELD_1) {
       at = readVarint(at, end, out);
-      if (at == BAD) return INGEST_MALFORMED;
-      const field = load<u64>(out);
-      if (field >> 3 == 0 || (field >> 3 == 1 && (field & 7) == 2)) return INGEST_MALFORMED;
-      at = skipField(u32(field) & 7, at, end, out);
+      if (at == BAD || isRefused(load<u64>(out), 1)) return INGEST_MALFORMED;
+      at = skipField(u32(load<u64>(out)) & 7, at, end, out);
       if (at == BAD) return INGEST_MALFORMED;
       continue;
     }
     at = readVarint(at + 1, end, out);
     if (at == BAD || load<u64>(out) > u64(end - at)) return INGEST_MALFORMED;
     const messageBytes = u32(load<u64>(out));
-    if (seriesCount == h.seriesPerRequestMax) return INGEST_TOO_MANY_SERIES;
+    if (seriesCount >= seriesMax) return INGEST_TOO_MANY_SERIES;
     const row = changetype<SeriesRow>(usize(h.seriesRows) + usize(seriesCount) * offsetof<SeriesRow>());
     const result = walkSeries(row, at, messageBytes);
     if (result != 0) return result;
@@ -86,7 +84,7 @@ export function walkRequest(bytes: u32): i32 {
 function walkSeries(row: SeriesRow, message: usize, messageBytes: u32): i32 {
   const h = header();
   const end = message + messageBytes;
-  const out = usize(h.chunkScratch);
+  const out = usize(h.scratch);
   let samples = h.sampleRowCount;
   row.message = u32(message);
   row.messageBytes = messageBytes;
@@ -102,7 +100,7 @@ function walkSeries(row: SeriesRow, message: usize, messageBytes: u32): i32 {
   while (at < end) {
     const field = at;
     const tag = u32(load<u8>(at));
-    if (tag == 0x0a || tag == 0x12) {
+    if (tag == FIELD_1 || tag == FIELD_2) {
       // Label and sample: one-byte lengths are nearly all there is.
       let length = at + 1 < end ? u32(load<u8>(at, 1)) : 128;
       if (length < 128) at += 2;
@@ -112,7 +110,7 @@ function walkSeries(row: SeriesRow, message: usize, messageBytes: u32): i32 {
         length = u32(load<u64>(out));
       }
       if (usize(length) > end - at) return INGEST_MALFORMED;
-      if (tag == 0x0a) {
+      if (tag == FIELD_1) {
         if (labelsEnd == 0) row.labels = u32(field);
         else if (labelsEnd != field) row.scattered = 1;
         at += length;
@@ -128,13 +126,11 @@ function walkSeries(row: SeriesRow, message: usize, messageBytes: u32): i32 {
       continue;
     }
     at = readVarint(at, end, out);
+    if (at == BAD || isRefused(load<u64>(out), 2)) return INGEST_MALFORMED;
+    const unknown = load<u64>(out);
+    at = skipField(u32(unknown) & 7, at, end, out);
     if (at == BAD) return INGEST_MALFORMED;
-    const number = load<u64>(out) >> 3;
-    const wireType = u32(load<u64>(out)) & 7;
-    if (number == 0 || ((number == 1 || number == 2) && wireType == 2)) return INGEST_MALFORMED;
-    at = skipField(wireType, at, end, out);
-    if (at == BAD) return INGEST_MALFORMED;
-    if (number == 4) row.histograms++;
+    if (unknown >> 3 == HISTOGRAMS) row.histograms++;
   }
   row.sampleCount = samples - row.firstSample;
   h.sampleRowCount = samples;
@@ -147,17 +143,17 @@ function walkSample(sample: SampleRow, at: usize, end: usize, out: usize): bool 
   let timestampMs: u64 = 0;
   while (at < end) {
     const tag = u32(load<u8>(at++));
-    if (tag == 0x09) {
+    if (tag == FIELD_1_DOUBLE) {
       if (end - at < 8) return false;
       value = load<u64>(at);
       at += 8;
-    } else if (tag == 0x10) {
+    } else if (tag == FIELD_2_VARINT) {
       at = readVarint(at, end, out);
       if (at == BAD) return false;
       timestampMs = load<u64>(out);
     } else {
       at = readVarint(at - 1, end, out);
-      if (at == BAD || load<u64>(out) >> 3 == 0) return false;
+      if (at == BAD || isRefused(load<u64>(out), 2)) return false;
       at = skipField(u32(load<u64>(out)) & 7, at, end, out);
       if (at == BAD) return false;
     }
@@ -168,54 +164,58 @@ function walkSample(sample: SampleRow, at: usize, end: usize, out: usize): bool 
 }
 
 /**
- * Finds the labels in a TimeSeries message, in the order they came.
+ * Finds the labels in a TimeSeries message that walkRequest accepted, in the order they came.
  * @param spans room for spansMax + 1 LabelSpans
  * @returns how many there are, spansMax + 1 when there are more than spansMax, or -1 when a label is malformed
  */
 export function walkLabels(message: usize, messageBytes: u32, spans: usize, spansMax: u32): i32 {
-  const out = usize(header().chunkScratch);
+  const out = usize(header().scratch);
   const end = message + messageBytes;
   let count: u32 = 0;
   let at = message;
-  while (at < end) {
-    const tag = u32(load<u8>(at));
+  while (at < end && count <= spansMax) {
     at = readVarint(at, end, out);
     if (at == BAD) return -1;
-    const wireType = u32(load<u64>(out)) & 7;
-    if (tag != 0x0a) {
-      at = skipField(wireType, at, end, out);
+    const tag = load<u64>(out);
+    if (tag != FIELD_1) {
+      at = skipField(u32(tag) & 7, at, end, out);
       if (at == BAD) return -1;
       continue;
     }
     at = readVarint(at, end, out);
     if (at == BAD || load<u64>(out) > u64(end - at)) return -1;
     const labelEnd = at + usize(load<u64>(out));
-    if (count > spansMax) return i32(count);
-    const span = changetype<LabelSpan>(spans + usize(count++) * offsetof<LabelSpan>());
-    span.nameBytes = 0;
-    span.valueBytes = 0;
-    while (at < labelEnd) {
-      const labelTag = u32(load<u8>(at));
-      at = readVarint(at, labelEnd, out);
-      if (at == BAD) return -1;
-      const labelWireType = u32(load<u64>(out)) & 7;
-      if (labelTag != 0x0a && labelTag != 0x12) {
-        at = skipField(labelWireType, at, labelEnd, out);
-        if (at == BAD) return -1;
-        continue;
-      }
-      at = readVarint(at, labelEnd, out);
-      if (at == BAD || load<u64>(out) > u64(labelEnd - at)) return -1;
-      const bytes = u32(load<u64>(out));
-      if (labelTag == 0x0a) {
-        span.name = u32(at);
-        span.nameBytes = bytes;
-      } else {
-        span.value = u32(at);
-        span.valueBytes = bytes;
-      }
-      at += bytes;
-    }
+    if (!walkLabel(changetype<LabelSpan>(spans + usize(count++) * offsetof<LabelSpan>()), at, labelEnd, out)) return -1;
+    at = labelEnd;
   }
   return i32(count);
+}
+
+function walkLabel(span: LabelSpan, at: usize, end: usize, out: usize): bool {
+  span.nameBytes = 0;
+  span.valueBytes = 0;
+  while (at < end) {
+    const tag = u32(load<u8>(at));
+    at = readVarint(at, end, out);
+    if (at == BAD) return false;
+    if (tag != FIELD_1 && tag != FIELD_2) {
+      if (isRefused(load<u64>(out), 2)) return false;
+      at = skipField(u32(load<u64>(out)) & 7, at, end, out);
+      if (at == BAD) return false;
+      continue;
+    }
+    at = readVarint(at, end, out);
+    if (at == BAD || load<u64>(out) > u64(end - at)) return false;
+    const bytes = u32(load<u64>(out));
+    // As in all of protobuf, the last of repeated single fields counts.
+    if (tag == FIELD_1) {
+      span.name = u32(at);
+      span.nameBytes = bytes;
+    } else {
+      span.value = u32(at);
+      span.valueBytes = bytes;
+    }
+    at += bytes;
+  }
+  return true;
 }

@@ -5,6 +5,9 @@
  */
 import { header, XOR_BASE_SLOTS } from "./layout";
 
+/** A quarter of the slots stays empty, so that every search ends soon. */
+const BASES_MAX: u32 = (XOR_BASE_SLOTS / 4) * 3;
+
 function slotOf(ref: u32): usize {
   const h = header();
   const mask = XOR_BASE_SLOTS - 1;
@@ -22,9 +25,20 @@ export function getBase(ref: u32): u64 {
   return load<u32>(slot, 4) == header().walSegment ? load<u64>(slot, 8) : 0;
 }
 
-export function putBase(ref: u32, value: u64): void {
+/** @returns false when there is no room for it */
+export function putBase(ref: u32, value: u64): bool {
+  const h = header();
   const slot = slotOf(ref);
+  if (load<u32>(slot, 4) != h.walSegment) {
+    if (h.xorBaseSegment != h.walSegment) {
+      h.xorBaseSegment = h.walSegment;
+      h.xorBaseCount = 0;
+    }
+    if (h.xorBaseCount == BASES_MAX) return false;
+    h.xorBaseCount++;
+  }
   store<u32>(slot, ref + 1);
-  store<u32>(slot, header().walSegment, 4);
+  store<u32>(slot, h.walSegment, 4);
   store<u64>(slot, value, 8);
+  return true;
 }

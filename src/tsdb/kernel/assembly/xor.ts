@@ -7,15 +7,17 @@
  */
 import { XorState } from "./layout";
 import { loadBigEndian, storeBigEndian } from "./bytes";
+import { BAD, putVarint, readVarint, unzigzag, zigzag } from "./varint";
 
 const NO_WINDOW: u8 = 0xff;
 /** The count that chunks begin with. */
 const COUNT_BITS: u32 = 16;
 
-/** Makes the state that of an empty chunk. */
+/**
+ * Makes the state that of an empty chunk. The last time and value stay: in a series they tell late samples and duplicates,
+ * and readers may be looking at the time.
+ */
 export function xorStart(state: XorState): void {
-  state.lastTimestampMs = 0;
-  state.lastValue = 0;
   state.deltaMs = 0;
   state.bitPosition = 0;
   state.leading = NO_WINDOW;
@@ -37,16 +39,10 @@ function putLong(chunk: usize, position: u32, value: u64, bits: u32): void {
     put(chunk, position + bits - 32, value & 0xffff_ffff, 32);
   }
 }
-/** Appends a uvarint; the position is a whole byte only by chance, but is one at the start of a chunk. */
+/** Appends a varint at a position that is a whole byte, as it is near the start of a chunk. @returns the position behind it */
 @inline
-function putVarint(chunk: usize, position: u32, value: u64): u32 {
-  while (value > 127) {
-    store<u8>(chunk + (position >> 3), u8(value) | 128);
-    value >>= 7;
-    position += 8;
-  }
-  store<u8>(chunk + (position >> 3), u8(value));
-  return position + 8;
+function putBytesOfVarint(chunk: usize, position: u32, value: u64): u32 {
+  return u32(putVarint(chunk + (position >> 3), value) - chunk) << 3;
 }
 
 /**
@@ -56,13 +52,13 @@ function putVarint(chunk: usize, position: u32, value: u64): u32 {
 export function xorAppend(chunk: usize, state: XorState, timestampMs: i64, value: u64): void {
   let position = state.bitPosition;
   if (state.count == 0) {
-    position = putVarint(chunk, COUNT_BITS, u64((timestampMs << 1) ^ (timestampMs >> 63)));
+    position = putBytesOfVarint(chunk, COUNT_BITS, zigzag(timestampMs));
     storeBigEndian(chunk + (position >> 3), value);
     position += 64;
   } else {
     const delta = timestampMs - state.lastTimestampMs;
     if (state.count == 1) {
-      position = putVarint(chunk, position, u64(delta));
+      position = putBytesOfVarint(chunk, position, u64(delta));
       store<u8>(chunk + (position >> 3), 0);
     } else {
       const change = delta - state.deltaMs;
@@ -131,33 +127,20 @@ export function xorDecode(chunk: usize, chunkBytes: u32, times: usize, values: u
   if (count == 0) return 0;
   if (count > countMax) return -1;
   const end = chunk + chunkBytes;
-  let at = chunk + 2;
-  let number: u64 = 0;
-  let shift: u64 = 0;
-  while (true) {
-    if (at >= end || shift > 63) return -1;
-    const byte = u64(load<u8>(at++));
-    number |= (byte & 127) << shift;
-    if (byte < 128) break;
-    shift += 7;
-  }
-  let timestampMs = i64(number >> 1) ^ -i64(number & 1);
-  if (end - at < 8) return -1;
+  // The first number of each column serves as scratch until it is known.
+  let at = readVarint(chunk + 2, end, times);
+  if (at == BAD || end - at < 8) return -1;
+  let timestampMs = unzigzag(load<u64>(times));
   let value = loadBigEndian(at);
   at += 8;
+  if (count > 1) {
+    at = readVarint(at, end, values);
+    if (at == BAD) return -1;
+  }
+  let delta = i64(load<u64>(values));
   store<f64>(times, f64(timestampMs));
   store<u64>(values, value);
   if (count == 1) return 1;
-  number = 0;
-  shift = 0;
-  while (true) {
-    if (at >= end || shift > 63) return -1;
-    const byte = u64(load<u8>(at++));
-    number |= (byte & 127) << shift;
-    if (byte < 128) break;
-    shift += 7;
-  }
-  let delta = i64(number);
   timestampMs += delta;
   let position = u32(at - chunk) << 3;
   const positionEnd = chunkBytes << 3;
