@@ -15,6 +15,8 @@ import { answerFor, errorBody } from "./errors.ts";
 import { notReady } from "./readiness.ts";
 import { methodNotAllowed, notFound, parametersOf } from "./route.ts";
 import type { ProbeParts, Route } from "./route.ts";
+import { WriteLane } from "./write-lane.ts";
+import type { WriteService } from "./write-service.ts";
 
 /** Holds a query of query.text_bytes_max, each byte percent-encoded, and as much again. */
 const HEADER_BYTES_MAX = 128 * 1024;
@@ -79,10 +81,26 @@ function limitedServer({ readTimeoutMs, connectionsMax }: ServerOptions, handler
   return server;
 }
 
+/** Serves plain write requests on the bare connection, within the same limits. */
+export function openWriteLane(
+  server: Server,
+  service: WriteService,
+  { readTimeoutMs }: ServerOptions,
+  clock: Clock,
+): void {
+  new WriteLane(service, {
+    readTimeoutMs,
+    firstRequestMs: Math.min(HEADERS_TIMEOUT_MS, readTimeoutMs),
+    keepAliveMs: KEEP_ALIVE_MS,
+    clock,
+    refuseSlow: (socket) => answerBrokenRequest({ code: "ERR_HTTP_REQUEST_TIMEOUT" }, socket),
+  }).open(server);
+}
+
 /** Ends the connection of a client that takes nothing of what waits for it; one that waits for us is left alone. */
 function cutOffIdleReader(response: ServerResponse, timeoutMs: number): void {
-  response.setTimeout(timeoutMs, (socket: Socket) => {
-    if (socket.writableLength > 0) socket.destroy();
+  response.setTimeout(timeoutMs, () => {
+    if ((response.socket?.writableLength ?? 0) > 0) response.destroy();
   });
 }
 
@@ -170,7 +188,7 @@ function ofFastify(error: FastifyError): TsdbError | FastifyError {
 }
 
 /** What is no HTTP, or too slow or too large to be read, gets an answer before its connection is closed. */
-function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
+function answerBrokenRequest(error: Pick<NodeJS.ErrnoException, "code">, socket: Socket): void {
   if (error.code === "ECONNRESET" || !socket.writable) {
     socket.destroy();
     return;

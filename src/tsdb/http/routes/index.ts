@@ -1,5 +1,5 @@
 /** The whole HTTP surface, as data. */
-import { WRITE_PATH } from "../write-handler.ts";
+import { WRITE_PATH } from "../write-service.ts";
 import type { Method, Route, RouteContext } from "../route.ts";
 import { emptyRoutes } from "./empty.ts";
 import { probeRoutes } from "./probes.ts";
