@@ -129,7 +129,17 @@ class FakeSelection implements SeriesSelection {
     return true;
   }
 
-  #encode({ times, values }: FakeSeries): Uint8Array[] {
+  #encode(series: FakeSeries): Uint8Array[] {
+    const { chunkSamples } = this.#cuts;
+    if (chunkSamples.length > 1) return this.#cut(series);
+    // Cut the same way each time, so once is enough, however many queries read it.
+    const known = ENCODED.get(series) ?? new Map<number, Uint8Array[]>();
+    const chunks = known.get(chunkSamples[0]!) ?? this.#cut(series);
+    ENCODED.set(series, known.set(chunkSamples[0]!, chunks));
+    return chunks;
+  }
+
+  #cut({ times, values }: FakeSeries): Uint8Array[] {
     const chunks: Uint8Array[] = [];
     for (let start = 0; start < times.length;) {
       const end = Math.min(times.length, start + inTurn(this.#cuts.chunkSamples, this.#chunksCut++));
@@ -139,6 +149,9 @@ class FakeSelection implements SeriesSelection {
     return chunks;
   }
 }
+
+/** By series and samples per chunk. */
+const ENCODED = new WeakMap<FakeSeries, Map<number, Uint8Array[]>>();
 
 const inTurn = (choices: readonly number[], turn: number): number => Math.max(1, choices[turn % choices.length] ?? 1);
 

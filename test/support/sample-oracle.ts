@@ -34,12 +34,11 @@ export class OracleReader implements SampleReader {
     this.#chunks.clear();
   }
 
-  decode(i: number): number {
+  decode(i: number): void {
     const { chunkStart, chunkAddress } = this.batch;
     this.#samples = [];
     for (let chunk = chunkStart[i]!; chunk < chunkStart[i + 1]!; chunk++)
       this.#samples.push(...decodeXor(this.#chunks.get(chunkAddress[chunk]!)!));
-    return this.#samples.length;
   }
 
   allocate = (cellCount: number): Cells => new Float64Array(new SharedArrayBuffer(8 * cellCount));
@@ -54,14 +53,17 @@ export class OracleReader implements SampleReader {
     }
   }
 
-  window({ function: name, rangeMs, parameter }: Window, grid: StepGrid, rows: Cells, row: number): void {
+  window({ function: name, rangeMs, parameter }: Window, grid: StepGrid, rows: Cells, row: number): number {
+    let largest = 0;
     for (let step = 0; step < grid.count; step++) {
       const endMs = grid.startMs + step * grid.stepMs;
       const samples = this.#live(endMs, rangeMs);
       const result =
         samples.length === 0 ? undefined : windowFunction(name, samples, endMs, rangeMs, parameter?.[step]);
       rows.set(result === undefined ? STALE : [result], row * grid.count + step);
+      largest = Math.max(largest, samples.length);
     }
+    return largest;
   }
 
   addRows(rows: Cells, groupOf: Uint32Array, stepCount: number, sums: Cells, lost: Cells): void {

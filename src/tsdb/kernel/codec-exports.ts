@@ -36,6 +36,7 @@ export interface CodecExports {
     yieldsTime: number,
     row: number,
   ): void;
+  /** @returns how many samples the largest window has */
   windowBounds(
     times: number,
     count: number,
@@ -44,7 +45,7 @@ export interface CodecExports {
     steps: number,
     range: number,
     bounds: number,
-  ): void;
+  ): number;
   firstOverTime(values: number, bounds: number, steps: number, row: number): void;
   lastOverTime(values: number, bounds: number, steps: number, row: number): void;
   countOverTime(bounds: number, steps: number, row: number): void;

@@ -51,7 +51,7 @@ export class KernelReader implements SampleReader {
     this.batch.clear();
   }
 
-  decode(i: number): number {
+  decode(i: number): void {
     const { chunkStart, chunkAddress, chunkBytes, encoding } = this.batch;
     const { kernel } = this.#memory;
     const [first, end] = [chunkStart[i]!, chunkStart[i + 1]!];
@@ -72,7 +72,6 @@ export class KernelReader implements SampleReader {
     }
     this.#sampleCount = count;
     this.#hasStale = true;
-    return count;
   }
 
   allocate(cellCount: number): Cells {
@@ -95,10 +94,10 @@ export class KernelReader implements SampleReader {
     );
   }
 
-  window({ function: name, rangeMs, parameter }: Window, grid: StepGrid, rows: Cells, row: number): void {
+  window({ function: name, rangeMs, parameter }: Window, grid: StepGrid, rows: Cells, row: number): number {
     const compute = WINDOW_KERNELS.get(name);
     assert(compute !== undefined, `no such window function: ${name}`);
-    this.#findBounds(grid, rangeMs);
+    const largest = this.#findBounds(grid, rangeMs);
     if (parameter !== undefined) this.#memory.column(this.#parameter, grid.count).set(parameter);
     compute(this.#memory.kernel, {
       grid,
@@ -111,6 +110,7 @@ export class KernelReader implements SampleReader {
       parameter: this.#parameter,
       row: rows.byteOffset + 8 * grid.count * row,
     });
+    return largest;
   }
 
   samples(endMs: number, rangeMs: number): { readonly times: Float64Array; readonly values: Float64Array } {
@@ -131,7 +131,8 @@ export class KernelReader implements SampleReader {
     kernel.addRows(rows.byteOffset, groupOf.length, stepCount, this.#groups, sums.byteOffset, lost.byteOffset);
   }
 
-  #findBounds({ startMs, stepMs, count }: StepGrid, rangeMs: number): void {
+  /** @returns how many samples the largest window has */
+  #findBounds({ startMs, stepMs, count }: StepGrid, rangeMs: number): number {
     const { kernel } = this.#memory;
     if (this.#hasStale) this.#sampleCount = kernel.dropStale(this.#times, this.#values, this.#sampleCount);
     this.#hasStale = false;
@@ -140,7 +141,7 @@ export class KernelReader implements SampleReader {
       this.#bounds = this.#reserve(8 * count);
       this.#parameter = this.#reserve(8 * count);
     }
-    kernel.windowBounds(this.#times, this.#sampleCount, startMs, stepMs, count, rangeMs, this.#bounds);
+    return kernel.windowBounds(this.#times, this.#sampleCount, startMs, stepMs, count, rangeMs, this.#bounds);
   }
 
   /** Makes the columns long enough for what the chunks say they hold. */

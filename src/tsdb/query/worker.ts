@@ -16,16 +16,19 @@ import type { QueryJob, Selection } from "./protocol.ts";
 import { serveQueries } from "./worker-loop.ts";
 import type { JobRunner } from "./worker-loop.ts";
 
-/** Memory that a query leaves behind is used by the next one, unless it is larger than this. */
+/** Memory that a query leaves behind serves the next one, unless it is larger than this. */
 const KEPT_BYTES_MAX = 64 * 1024 * 1024;
 
 serveQueries(({ attachment }): JobRunner => {
   const storage = new HeadStorage(attachment);
   let memory = new QueryMemory(attachment.module);
 
-  return (job, budget) => {
-    if (memory.sizeBytes > KEPT_BYTES_MAX) memory = new QueryMemory(attachment.module);
-    return answer(job, budget, storage, memory);
+  return function* run(job, budget) {
+    try {
+      yield* answer(job, budget, storage, memory);
+    } finally {
+      if (memory.sizeBytes > KEPT_BYTES_MAX) memory = new QueryMemory(attachment.module);
+    }
   };
 });
 
@@ -46,6 +49,8 @@ function answer(
     }
     case "format":
       return [jsonOf({ status: "success", data: formatExpression(parseExpression(job.query)) })];
+    case "cardinality":
+      return [jsonOf(storage.cardinality(job.limit, budget))];
     case "series":
       return series(storage, budget, withMatchers(job));
     case "labels":

@@ -22,7 +22,10 @@ function indexAfter(times: usize, count: u32, time: f64, from: u32, guess: u32):
   return at;
 }
 
-/** Writes the bounds of every step's window. Samples at regular intervals are not looked at one by one. */
+/**
+ * Writes the bounds of every step's window. Samples at regular intervals are not looked at one by one.
+ * @returns how many samples the largest window has
+ */
 export function windowBounds(
   times: usize,
   count: u32,
@@ -31,9 +34,10 @@ export function windowBounds(
   steps: u32,
   range: f64,
   bounds: usize,
-): void {
+): u32 {
   let first: u32 = 0;
   let end: u32 = 0;
+  let largest: u32 = 0;
   // Windows tend to move on by as many samples as the last time.
   let firstMove: u32 = 0;
   let endMove: u32 = 0;
@@ -45,9 +49,12 @@ export function windowBounds(
     firstMove = newFirst - first;
     end = newEnd;
     first = newFirst;
-    store<u32>(bounds + (usize(k) << 3), min<u32>(first, end));
+    const windowStart = min<u32>(first, end);
+    store<u32>(bounds + (usize(k) << 3), windowStart);
     store<u32>(bounds + (usize(k) << 3), end, 4);
+    largest = max<u32>(largest, end - windowStart);
   }
+  return largest;
 }
 
 @inline

@@ -18,8 +18,8 @@ export interface SampleReader {
   readonly batch: ChunkBatch;
   /** Empties the batch; whoever reads a selection does so before storage fills it again. */
   clearBatch(): void;
-  /** Decodes series `i` of the batch, stale markers included. @returns how many samples it has */
-  decode(i: number): number;
+  /** Decodes series `i` of the batch. */
+  decode(i: number): void;
   /** Room for rows, until the query ends, counted against its budget. What it holds at first is anything. */
   allocate(cellCount: number): Cells;
   /**
@@ -31,8 +31,9 @@ export interface SampleReader {
   /**
    * At each time of `grid` a function of the samples in the `rangeMs` before it (its start exclusive, its end inclusive),
    * stale markers left out; absent where the function has no answer.
+   * @returns how many samples the largest window has
    */
-  window(window: Window, grid: StepGrid, rows: Cells, row: number): void;
+  window(window: Window, grid: StepGrid, rows: Cells, row: number): number;
   /** Copies of the samples in (endMs - rangeMs, endMs], stale markers left out. */
   samples(endMs: number, rangeMs: number): { readonly times: Float64Array; readonly values: Float64Array };
   /**

@@ -26,12 +26,12 @@ export function select({ selection, yields }: SelectNode, execution: Execution):
 
 /** @param parameter the column of the function's scalar parameter */
 export function windowed(node: WindowNode, parameter: Float64Array | undefined, execution: Execution): VectorOperator {
-  const { samples } = execution;
+  const { samples, budget } = execution;
   const { selection, rangeMs } = node;
   const times = readingTimes(selection, execution.grid);
   const window = { function: node.function, rangeMs, parameter };
   const scanned = new ScannedRows(new SeriesScan(selection, times, rangeMs, execution), execution, (all, row) =>
-    samples.window(window, times, all, row),
+    budget.holdSamples(samples.window(window, times, all, row)),
   );
   const annotated = new MappedRows(scanned, scanned.series, (rows) =>
     annotate(node, parameter, rows, scanned.series, execution),
@@ -83,7 +83,7 @@ class SeriesScan {
       this.#inBatch = 0;
       budget.check();
     }
-    budget.holdSamples(samples.decode(this.#inBatch++));
+    samples.decode(this.#inBatch++);
     return true;
   }
 }
