@@ -124,12 +124,12 @@ function gauges(beat: number): string {
   );
 }
 
+/** No negative zero: Prometheus' sender leaves zeros out of its messages, whatever their sign. */
 function specialValues(beat: number): string {
   const cases: Readonly<Record<string, number | string>> = {
     nan: "NaN",
     infinite: "+Inf",
     "negative infinite": "-Inf",
-    "negative zero": "-0",
     denormal: "5e-324",
     largest: "1.7976931348623157e308",
     "NaN now and then": beat % 5 === 0 ? "NaN" : beat,
