@@ -1,5 +1,6 @@
 /** Puts a database, its query workers and its HTTP apps together as a configuration says; opens and listens to nothing. */
 import type { FastifyInstance } from "fastify";
+import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import type { Clock } from "../base/clock.ts";
 import { formatDurationMs } from "../base/duration.ts";
@@ -10,6 +11,7 @@ import { Database, type DatabaseApi, type DatabaseState } from "./db.ts";
 import { buildApp } from "./http/app.ts";
 import { buildProbeApp } from "./http/probe.ts";
 import type { AppDeps, ConfigView, HttpOptions } from "./http/deps.ts";
+import { loadKernelModule } from "./kernel/load.ts";
 import { QueryPool } from "./query/pool.ts";
 import { FORMAT_VERSION, revision, version } from "./version.ts";
 
@@ -42,6 +44,8 @@ export function compose({ live, log, clock }: CompositionDeps): Composition {
     vfs: realVfs,
     clock,
     log,
+    kernel: loadKernelModule(),
+    hashKeys: randomBytes(16),
     wal: config.wal,
     retentionMs: config.storage.retentionMs,
     memtableBytesMax: config.storage.memtableBytesMax,
@@ -111,7 +115,6 @@ function servedDatabase(database: DatabaseApi, isStopping: () => boolean): Datab
     attach: () => database.attach(),
     detach: (slot) => database.detach(slot),
     stats: () => database.stats(),
-    cardinality: (limit) => database.cardinality(limit),
   };
 }
 

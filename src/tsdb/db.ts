@@ -1,124 +1,315 @@
-/** placeholder: the types others build on; the class follows */
-import type { Clock } from "../base/clock.ts";
-import type { Vfs } from "../base/vfs.ts";
+/**
+ * The database: head, write-ahead log and head chunk files, from start to close.
+ *
+ *   write ──▶ Head (kernel memory) ──records──▶ WalWriter ──▶ wal/           acknowledged when durable
+ *                └──full chunks───────────────▶ ChunkFileWriter ──▶ chunks_head/
+ *   start:  chunks_head/ ──▶ Head, then wal/ ──▶ Head (db/replay.ts), repairs, then writes
+ *
+ *   starting ──▶ replaying ──▶ writable ◀──▶ readonly-fault ──▶ stopping ──▶ stopped
+ */
+import { join } from "node:path/posix";
+import type { Timer } from "../base/clock.ts";
+import { removeTemporaries } from "../base/copy-file.ts";
+import { messageOf, TsdbError } from "../base/errors.ts";
+import type {
+  DamageReport,
+  DatabaseApi,
+  DatabaseOptions,
+  DatabaseState,
+  DatabaseStats,
+  ReplayProgress,
+} from "./db/api.ts";
+import { ReaderSlots } from "./db/reader-slots.ts";
+import { makeDir } from "./db/make-dir.ts";
+import { ReplayDrain, replayLog } from "./db/replay.ts";
+import { Retention } from "./db/retention.ts";
+import { loadChunkFiles } from "./head/chunk-file-loader.ts";
+import { ChunkFileWriter } from "./head/chunk-files.ts";
+import { Head } from "./head/head.ts";
+import type { HeadAttachment } from "./head/head-storage.ts";
+import { HeadReplay } from "./head/replay.ts";
 import type { WriteRequest, WriteResult } from "./storage.ts";
-import type { Logger } from "../base/logger.ts";
+import { segmentName } from "./wal/format.ts";
+import type { LogSummary, Loss, Repair } from "./wal/log.ts";
+import { repairSegment } from "./wal/repair.ts";
+import { SegmentList } from "./wal/segments.ts";
+import { WalWriter } from "./wal/writer.ts";
 
-export interface DatabaseOptions {
-  readonly dataDir: string;
-  /** Default: `<dataDir>/wal`. */
-  readonly walDir: string;
-  readonly vfs: Vfs;
-  readonly clock: Clock;
-  readonly log: Logger;
-  readonly wal: {
-    readonly enabled: boolean;
-    readonly sync: "always" | "interval";
-    readonly syncIntervalMs: number;
-    readonly segmentBytesMax: number;
+export type * from "./db/api.ts";
+export type { HeadAttachment } from "./head/head-storage.ts";
+
+const CHUNK_FILE_BYTES_MAX = 128 * 1024 * 1024;
+/** Between two attempts to repair the log while the disk does not let us. */
+const REPAIR_RETRY_MS = 2_000;
+/** Blocks of full chunks that wait: from here on the next sync, which lets them go, does not wait for its time. */
+const BLOCKS_WAITING_MAX = 16;
+/** All there is: without a log nothing has to be durable before it goes to a chunk file. */
+const ANY_SEQUENCE = Number.MAX_SAFE_INTEGER;
+
+export class Database implements DatabaseApi {
+  readonly #options: DatabaseOptions;
+  readonly #chunkDir: string;
+  readonly #head: Head;
+  readonly #segments: SegmentList;
+  readonly #slots: ReaderSlots;
+  readonly #damage: DamageReport[] = [];
+  readonly #refused: Record<string, number> = {};
+  #phase: "starting" | "replaying" | "open" | "stopping" | "stopped" = "starting";
+  #replay: ReplayProgress = {
+    segmentsTotal: 0,
+    segmentsDone: 0,
+    bytesTotal: 0,
+    bytesDone: 0,
+    entries: 0,
+    durationMs: 0,
   };
-  /** Samples older than this are dropped and refused. */
-  readonly retentionMs: number;
-  /** Kernel memory the head may take; at or above it new series are refused. */
-  readonly memtableBytesMax: number;
-  readonly limits: {
-    readonly bodyBytesMax: number; // compressed
-    readonly decodedBytesMax: number;
-    readonly seriesPerRequestMax: number;
-    readonly labelsPerSeriesMax: number;
-    readonly labelNameBytesMax: number;
-    readonly labelValueBytesMax: number;
-  };
-}
+  #chunkFiles: ChunkFileWriter | undefined;
+  #wal: WalWriter | undefined;
+  #retention: Retention | undefined;
+  #repairTimer: Timer | undefined;
+  #repairing: Promise<void> | undefined;
+  #starting: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
 
-export type DatabaseState = "starting" | "replaying" | "writable" | "readonly-fault" | "stopping" | "stopped";
+  constructor(options: DatabaseOptions) {
+    this.#options = options;
+    this.#chunkDir = join(options.dataDir, "chunks_head");
+    this.#segments = new SegmentList(options.vfs, options.walDir);
+    this.#head = new Head({
+      module: options.kernel,
+      hashKeys: options.hashKeys,
+      walEnabled: options.wal.enabled,
+      retentionMs: options.retentionMs,
+      memtableBytesMax: options.memtableBytesMax,
+      chunkFileBytesMax: options.chunkFileBytesMax ?? CHUNK_FILE_BYTES_MAX,
+      limits: options.limits,
+    });
+    this.#slots = new ReaderSlots(this.#head.memory);
+  }
 
-/** Progress of WAL replay; `done === total` when there is nothing (more) to replay. */
-export interface ReplayProgress {
-  readonly segmentsTotal: number;
-  readonly segmentsDone: number;
-  readonly bytesTotal: number;
-  readonly bytesDone: number;
-  readonly entries: number;
-  readonly durationMs: number;
-}
+  get state(): DatabaseState {
+    if (this.#phase !== "open") return this.#phase;
+    return this.#isFaulty ? "readonly-fault" : "writable";
+  }
 
-/** Damage that replay found and could not undo: what is lost, named. */
-export interface DamageReport {
-  readonly file: string;
-  readonly offsetBytes: number;
-  readonly firstSequence: number;
-  readonly lastSequence: number;
-  readonly message: string;
-}
+  get replay(): ReplayProgress {
+    return this.#replay;
+  }
 
-/** Counters and gauges as plain numbers, copied into metrics at scrape time. */
-export interface DatabaseStats {
-  readonly samplesIngestedTotal: number;
-  readonly duplicatesTotal: number;
-  readonly rejectedTotal: Readonly<Record<string, number>>;
-  readonly requestsRefusedTotal: Readonly<Record<string, number>>;
-  readonly headSeries: number;
-  readonly headChunks: number;
-  readonly headMinTime: number | undefined;
-  readonly headMaxTime: number | undefined;
-  readonly headMemoryBytes: number;
-  readonly seriesCreatedTotal: number;
-  readonly walSizeBytes: number;
-  readonly walSegment: number;
-  readonly walSyncsTotal: number;
-  readonly walSyncFailuresTotal: number;
-  readonly walSyncSecondsTotal: number;
-  readonly walBytesWrittenTotal: number;
-  readonly walCorruptionsTotal: number;
-  readonly chunksWrittenTotal: number;
-  readonly chunkFileBytes: number;
-  readonly replaySeconds: number;
-}
+  get damage(): readonly DamageReport[] {
+    return this.#damage;
+  }
 
-/** The top label names, values and metrics by series, as /api/v1/status/tsdb shows them. */
-export interface CardinalityStats {
-  readonly seriesCount: number;
-  readonly labelPairCount: number;
-  readonly chunkCount: number;
-  readonly minTime: number | undefined;
-  readonly maxTime: number | undefined;
-  readonly seriesCountByMetricName: readonly NamedCount[];
-  readonly labelValueCountByLabelName: readonly NamedCount[];
-  readonly memoryInBytesByLabelName: readonly NamedCount[];
-  readonly seriesCountByLabelValuePair: readonly NamedCount[];
-}
-export interface NamedCount {
-  readonly name: string;
-  readonly value: number;
-}
+  start(): Promise<void> {
+    this.#starting ??= this.#start();
+    return this.#starting;
+  }
 
-/** What a query worker needs in order to attach to the head: plain, cloneable data. */
-export interface HeadAttachment {
-  readonly module: WebAssembly.Module;
-  readonly memory: WebAssembly.Memory;
-  readonly slot: number;
-  readonly chunkDir: string;
-}
+  async #start(): Promise<void> {
+    const { vfs, dataDir, walDir, clock, log, retentionMs, wal } = this.#options;
+    const head = this.#head;
+    const segments = this.#segments;
+    this.#phase = "replaying";
+    for (const dir of [dataDir, walDir, this.#chunkDir]) await makeDir(vfs, dir);
+    for (const dir of [walDir, this.#chunkDir]) await removeTemporaries(vfs, dir);
 
-/** The database as HTTP and main see it. */
-export interface DatabaseApi {
-  readonly state: DatabaseState;
-  readonly replay: ReplayProgress;
-  readonly damage: readonly DamageReport[];
-  /** Opens, replays, and resolves when writable. Probes and status work meanwhile. */
-  start(): Promise<void>;
-  /** Refuses new writes, syncs, closes. Idempotent. */
-  close(): Promise<void>;
-  /**
-   * @throws TsdbError BAD_REQUEST, BODY_TOO_LARGE, OVERLOADED, NOT_READY, READ_ONLY; nothing of the request is then
-   * promised (after OVERLOADED and READ_ONLY some of it may be stored)
-   */
-  write(request: WriteRequest): Promise<WriteResult>;
-  /** A free reader slot for a query worker; undefined when all are taken. */
-  attach(): HeadAttachment | undefined;
-  /** Frees the slot of a worker that ended, so that nothing waits for it. */
-  detach(slot: number): void;
-  stats(): DatabaseStats;
-  cardinality(limit: number): CardinalityStats;
+    const startMs = clock.monotonicMs();
+    const into = new HeadReplay(head.memory);
+    const check = (): void => {
+      if (this.#phase !== "replaying")
+        throw new TsdbError("NOT_READY", "The database was stopped while it was starting");
+    };
+    const loaded = await loadChunkFiles({ vfs, dir: this.#chunkDir, sink: into, log, check });
+    head.setChunkPosition(loaded.nextIndex, loaded.nextOffset);
+    let drain: ReplayDrain | undefined = new ReplayDrain(head, clock);
+    const durableSequence = (): number => drain?.upTo ?? (wal.enabled ? (this.#wal?.synced ?? 0) : ANY_SEQUENCE);
+    const onChange = (): void => this.#onChange();
+    const files = loaded.files;
+    const chunkFiles = new ChunkFileWriter({
+      vfs,
+      dir: this.#chunkDir,
+      source: head,
+      files,
+      clock,
+      log,
+      durableSequence,
+      onChange,
+    });
+    this.#chunkFiles = chunkFiles;
+    const summary = await replayLog({
+      vfs,
+      dir: walDir,
+      into,
+      segments,
+      clock,
+      check,
+      onProgress: (progress) => void (this.#replay = progress),
+      makeRoom: async (upTo, isNeeded) => drain?.makeRoom(chunkFiles, upTo, isNeeded, check),
+    });
+    drain = undefined;
+    const durationMs = Math.round(clock.monotonicMs() - startMs);
+    this.#replay = { ...this.#replay, durationMs };
+    log.info(
+      { operation: "replay", entries: summary.records, duration_ms: durationMs, chunks: loaded.chunks },
+      "replaying WAL",
+    );
+    for (const loss of summary.losses) this.#report(loss);
+    this.#retention = new Retention({ head, chunkFiles, segments, retentionMs, clock, log });
+    if (wal.enabled) await this.#openLog(summary, [...summary.repairs]);
+    check();
+    this.#phase = "open";
+  }
+
+  /** Repairs the log, then opens it for writing. What the disk refuses is tried again; until then nothing is written. */
+  async #openLog({ lastSequence, nextIndex }: LogSummary, repairs: Repair[]): Promise<void> {
+    const { vfs, walDir, clock, log, wal } = this.#options;
+    try {
+      for (let repair = repairs[0]; repair !== undefined; repair = repairs[0]) {
+        const { kind, index, reason } = repair;
+        const sizeBytes = await repairSegment(vfs, walDir, repair);
+        if (kind !== "copy-aside") this.#segments.replace(index, sizeBytes);
+        log.info(
+          { operation: "replay", segment: segmentName(index), repair: kind },
+          `repaired the write-ahead log: ${reason}`,
+        );
+        repairs.shift();
+      }
+    } catch (thrown) {
+      log.error({ operation: "replay", err: thrown }, `Cannot repair the write-ahead log: ${messageOf(thrown)}`);
+      this.#repairTimer = clock.after(REPAIR_RETRY_MS, () => {
+        this.#repairing = this.#openLog({ lastSequence, nextIndex } as LogSummary, repairs);
+      });
+      return;
+    }
+    this.#wal = new WalWriter({
+      vfs,
+      dir: walDir,
+      source: this.#head,
+      segments: this.#segments,
+      clock,
+      log,
+      sync: wal.sync,
+      syncIntervalMs: wal.syncIntervalMs,
+      segmentBytesMax: wal.segmentBytesMax,
+      nextIndex,
+      sequence: lastSequence,
+      onChange: () => this.#onChange(),
+    });
+    this.#onChange();
+  }
+
+  #report({ index, offsetBytes, firstSequence, lastSequence, reason }: Loss): void {
+    const { walDir, log } = this.#options;
+    const file = join(walDir, segmentName(index));
+    const message = `Records ${firstSequence} to ${lastSequence} of the write-ahead log are lost: ${reason}`;
+    this.#damage.push({ file, offsetBytes, firstSequence, lastSequence, message });
+    log.warn(
+      {
+        operation: "replay",
+        file,
+        offset_bytes: offsetBytes,
+        first_sequence: firstSequence,
+        last_sequence: lastSequence,
+      },
+      message,
+    );
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#phase = "stopping";
+    this.#repairTimer?.cancel();
+    // A start that is under way gives up at its next piece; whoever called it hears of it.
+    await this.#starting?.catch(() => undefined);
+    await this.#repairing;
+    await this.#retention?.stop();
+    try {
+      await this.#wal?.close();
+    } finally {
+      try {
+        await this.#chunkFiles?.close();
+      } finally {
+        this.#phase = "stopped";
+      }
+    }
+  }
+
+  async write(request: WriteRequest): Promise<WriteResult> {
+    try {
+      this.#mustBeWritable();
+      const { result, sequence } = this.#head.write(request, this.#options.clock.nowMs());
+      if (this.#wal === undefined) this.#onChange();
+      else {
+        if (this.#head.blocksWaiting > BLOCKS_WAITING_MAX && this.#options.wal.sync === "interval")
+          this.#wal.requestSync();
+        const committed = this.#wal.committed(sequence);
+        if (committed !== undefined) await committed;
+      }
+      return result;
+    } catch (thrown) {
+      const reason = thrown instanceof TsdbError ? thrown.code.toLowerCase() : "internal";
+      this.#refused[reason] = (this.#refused[reason] ?? 0) + 1;
+      throw thrown;
+    }
+  }
+
+  #mustBeWritable(): void {
+    if (this.#phase !== "open") throw new TsdbError("NOT_READY", `The database is ${this.state}`);
+    if (!this.#isFaulty) return;
+    throw new TsdbError("READ_ONLY", "The database takes no writes: its disk failed; the log has the error");
+  }
+
+  get #isFaulty(): boolean {
+    const hasLog = this.#wal !== undefined || !this.#options.wal.enabled;
+    return !hasLog || this.#wal?.isFaulty === true || this.#chunkFiles?.isFaulty === true;
+  }
+
+  /** More of the log is durable, so chunks may go to their files; or something failed, or works again. */
+  #onChange(): void {
+    // The block that is being filled does not count.
+    if (this.#head.blocksWaiting > 1) this.#chunkFiles?.notify();
+  }
+
+  attach(): HeadAttachment | undefined {
+    if (this.#phase !== "open") return undefined;
+    const slot = this.#slots.take();
+    if (slot === undefined) return undefined;
+    const { module, memory } = this.#head.memory;
+    return { module, memory, slot, chunkDir: this.#chunkDir };
+  }
+
+  detach(slot: number): void {
+    this.#slots.free(slot);
+  }
+
+  stats(): DatabaseStats {
+    const head = this.#head.stats();
+    const wal = this.#wal?.stats;
+    return {
+      samplesIngestedTotal: head.samplesTotal,
+      duplicatesTotal: head.duplicatesTotal,
+      rejectedTotal: this.#head.rejectedTotal,
+      requestsRefusedTotal: this.#refused,
+      headSeries: head.series,
+      headChunks: head.openChunks + head.fullChunks,
+      headMinTime: head.minTimeMs,
+      headMaxTime: head.maxTimeMs,
+      headMemoryBytes: head.memoryBytes,
+      seriesCreatedTotal: head.seriesCreatedTotal,
+      walSizeBytes: this.#segments.sizeBytes,
+      walSegment: this.#segments.lastIndex,
+      walSyncsTotal: wal?.syncsTotal ?? 0,
+      walSyncFailuresTotal: wal?.syncFailuresTotal ?? 0,
+      walSyncSecondsTotal: wal?.syncSecondsTotal ?? 0,
+      walBytesWrittenTotal: wal?.bytesWrittenTotal ?? 0,
+      walCorruptionsTotal: this.#damage.length,
+      chunksWrittenTotal: head.chunksSealedTotal,
+      chunkFileBytes: this.#chunkFiles?.sizeBytes ?? 0,
+      replaySeconds: this.#replay.durationMs / 1000,
+    };
+  }
 }

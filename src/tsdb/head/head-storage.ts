@@ -12,8 +12,9 @@ import { compareBytes } from "../model/labels.ts";
 import type { Matcher } from "../model/matcher.ts";
 import { HeadMemory } from "../kernel/head-memory.ts";
 import type { LabelTable } from "../promql/label-table.ts";
-import type { ChunkBatch, Querier, QueryContext, SeriesSelection, Storage } from "../storage.ts";
+import type { Budget, ChunkBatch, Querier, QueryContext, SeriesSelection, Storage } from "../storage.ts";
 import { CHUNK_XOR } from "../storage.ts";
+import { cardinality, type CardinalityStats } from "./cardinality.ts";
 import { ChunkFileReader } from "./chunk-file-reader.ts";
 import { type ValueTest, valueTest } from "../model/value-test.ts";
 
@@ -38,6 +39,11 @@ export class HeadStorage implements Storage {
 
   querier(context: QueryContext): Querier {
     return new HeadQuerier(this.#memory, this.#slot, this.#files, context);
+  }
+
+  /** Counts over the whole head, of which each list has at most `limit` entries. */
+  cardinality(limit: number, budget: Budget): CardinalityStats {
+    return cardinality(this.#memory, limit, () => budget.check());
   }
 
   close(): void {
@@ -195,7 +201,7 @@ class HeadLabels {
     const ids: number[] = [];
     if (nameId === undefined) return new Uint32Array(0);
     const max = kernel.listIdsMax();
-    for (let after = 0; ; ) {
+    for (let after = 0; ;) {
       const count = kernel.listPairs(this.#slot, nameId, after) >>> 0;
       const list = kernel.listAddress(this.#slot) >>> 2;
       const page = this.#memory.words.slice(list, list + count);

@@ -10,11 +10,11 @@
  */
 import { assert } from "../../base/assert.ts";
 import { TsdbError } from "../../base/errors.ts";
-import { INGEST, REENCODE_DONE, REENCODE_TOO_LARGE, REPLAY } from "../kernel/head-exports.ts";
+import { INGEST, REENCODE_DONE } from "../kernel/head-exports.ts";
 import { HeadMemory } from "../kernel/head-memory.ts";
 import type { RejectReason, WriteRequest, WriteResult } from "../storage.ts";
 import type { WalBatch, WalSource } from "../wal/writer.ts";
-import type { ChunkBlock, ChunkBlockSource, ChunkSink } from "./chunk-files.ts";
+import type { ChunkBlock, ChunkBlockSource } from "./chunk-files.ts";
 import { writeRequestFromJson } from "./json-write.ts";
 import { readRejections, REJECT_REASONS } from "./rejections.ts";
 
@@ -45,8 +45,25 @@ export interface HeadWrite {
   readonly sequence: number;
 }
 
-/** `NO_BASE`: 2^31 ms would overflow i64 arithmetic nowhere; a retention of "for ever" is 2^52 ms. */
+/** "For ever" in ms, far from overflowing. */
 const RETENTION_MS_MAX = 2 ** 52;
+
+const NO_REJECTIONS: WriteResult["rejections"] = [];
+
+/** Gauges and totals of the head, as plain numbers. */
+export interface HeadStats {
+  readonly series: number;
+  readonly seriesCreatedTotal: number;
+  readonly openChunks: number;
+  readonly fullChunks: number;
+  readonly chunksSealedTotal: number;
+  readonly samplesTotal: number;
+  readonly duplicatesTotal: number;
+  readonly memoryBytes: number;
+  /** Undefined without samples. */
+  readonly minTimeMs: number | undefined;
+  readonly maxTimeMs: number | undefined;
+}
 
 export class Head implements WalSource, ChunkBlockSource {
   readonly memory: HeadMemory;
@@ -55,9 +72,10 @@ export class Head implements WalSource, ChunkBlockSource {
   readonly rejectedTotal: Record<RejectReason, number>;
   /** Whether both WAL buffers are in use: one taken, one gathering. */
   #walTaken = false;
+  /** Where pending records that are yet to be encoded again begin; undefined when there are none. */
   #reencodeFrom: number | undefined;
-  /** Newest sample time of the records encoded for the present segment. */
-  #segmentMaxTimeMs = Number.NEGATIVE_INFINITY;
+  /** Of the newest sample among the records that gather. */
+  #gatheredMaxTimeMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: HeadOptions) {
     this.#options = options;
@@ -84,25 +102,33 @@ export class Head implements WalSource, ChunkBlockSource {
   write(request: WriteRequest, nowMs: number): HeadWrite {
     const { memory } = this;
     const { at } = memory;
-    const code = request.format === "json" ? this.#ingestJson(request.body, nowMs) : this.#ingestSnappy(request.body, nowMs);
+    const code =
+      request.format === "json" ? this.#ingestJson(request.body, nowMs) : this.#ingestSnappy(request.body, nowMs);
     if (code !== INGEST.ok) throw this.#refusal(code);
-    const rejections = readRejections(memory, this.#options.limits);
-    for (const { reason, count } of rejections) this.rejectedTotal[reason] += count;
     const maxTimeMs = memory.i64(at.H_RECORD_MAX_TIME_MS);
-    if (maxTimeMs > this.#segmentMaxTimeMs) this.#segmentMaxTimeMs = maxTimeMs;
-    const result = {
-      accepted: memory.u32(at.H_ACCEPTED),
-      duplicates: memory.u32(at.H_DUPLICATES),
-      rejections,
-    };
+    if (maxTimeMs > this.#gatheredMaxTimeMs) this.#gatheredMaxTimeMs = maxTimeMs;
+    const accepted = memory.u32(at.H_ACCEPTED);
+    const duplicates = memory.u32(at.H_DUPLICATES);
+    const result = { accepted, duplicates, rejections: this.#rejections() };
     return { result, sequence: memory.i64(at.H_WAL_SEQUENCE) };
+  }
+
+  #rejections(): WriteResult["rejections"] {
+    // Whatever is refused first becomes an example.
+    if (this.memory.u32(this.memory.at.H_EXAMPLE_COUNT) === 0) return NO_REJECTIONS;
+    const rejections = readRejections(this.memory, this.#options.limits);
+    for (const { reason, count } of rejections) this.rejectedTotal[reason] += count;
+    return rejections;
   }
 
   #ingestSnappy(body: Uint8Array, nowMs: number): number {
     const { memory } = this;
     const { bodyBytesMax } = this.#options.limits;
     if (body.byteLength > bodyBytesMax) {
-      throw new TsdbError("BODY_TOO_LARGE", `The body has ${body.byteLength} bytes, limits.max_body_size is ${bodyBytesMax}`);
+      throw new TsdbError(
+        "BODY_TOO_LARGE",
+        `The body has ${body.byteLength} bytes, limits.max_body_size is ${bodyBytesMax}`,
+      );
     }
     memory.bytes.set(body, memory.u32(memory.at.H_BODY));
     return memory.kernel.ingestSnappy(body.byteLength, nowMs);
@@ -120,7 +146,10 @@ export class Head implements WalSource, ChunkBlockSource {
     const { limits } = this.#options;
     switch (code) {
       case INGEST.malformed:
-        return new TsdbError("BAD_REQUEST", "Cannot decode the body: it is not a snappy-compressed remote write request");
+        return new TsdbError(
+          "BAD_REQUEST",
+          "Cannot decode the body: it is not a snappy-compressed remote write request",
+        );
       case INGEST.tooLarge:
         return new TsdbError(
           "BODY_TOO_LARGE",
@@ -143,15 +172,19 @@ export class Head implements WalSource, ChunkBlockSource {
   // WalSource: records on their way to the log.
 
   take(): WalBatch | undefined {
+    assert(!this.#walTaken, "the batch taken before has not been released");
     const { memory } = this;
     const { at, kernel } = memory;
-    assert(!this.#walTaken, "the batch taken before has not been released");
     if (this.#reencodeFrom !== undefined) this.#reencode(this.#reencodeFrom);
     if (memory.u32(at.H_WAL_USED) === 0) return undefined;
     const buffer = memory.u32(memory.u32(at.H_WAL_ACTIVE) === 0 ? at.H_WAL_BUFFER_0 : at.H_WAL_BUFFER_1);
-    const bytes = kernel.takeRecords() >>> 0;
+    const declaredBytes = memory.u32(at.H_WAL_DECLARED_BYTES);
+    const lastSequence = memory.i64(at.H_WAL_ENCODED);
+    const byteCount = kernel.takeRecords() >>> 0;
     this.#walTaken = true;
-    return { bytes: memory.slice(buffer, bytes), lastSequence: memory.i64(at.H_WAL_SEQUENCE) };
+    const maxTimeMs = this.#gatheredMaxTimeMs;
+    if (this.#reencodeFrom === undefined) this.#gatheredMaxTimeMs = Number.NEGATIVE_INFINITY;
+    return { bytes: memory.slice(buffer, byteCount), lastSequence, declaredBytes, maxTimeMs };
   }
 
   release(): void {
@@ -162,15 +195,106 @@ export class Head implements WalSource, ChunkBlockSource {
     this.memory.kernel.beginSegment();
   }
 
-  #reencode(from: number): void {
-    const next = this.memory.kernel.reencodePending(from) >>> 0;
-    if (next === REENCODE_TOO_LARGE) {
-      throw new TsdbError("INTERNAL", "A request is too large to be logged again after a failed write");
-    }
-    this.#reencodeFrom = next === REENCODE_DONE ? undefined : next;
+  restart(): void {
+    assert(!this.#walTaken, "the batch taken before has not been released");
+    this.#gatheredMaxTimeMs = this.memory.i64(this.memory.at.H_MAX_TIME_MS);
+    this.#reencode(0);
   }
 
   setSynced(sequence: number): void {
     this.memory.kernel.setSynced(BigInt(sequence));
+  }
+
+  get unsyncedShare(): number {
+    return this.memory.u32(this.memory.at.H_PENDING_BYTES) / this.memory.at.PENDING_BYTES_MAX;
+  }
+
+  /** Encodes as many pending records as the buffer takes; until all are, the kernel refuses requests. */
+  #reencode(from: number): void {
+    const next = this.memory.kernel.reencodePending(from) >>> 0;
+    this.#reencodeFrom = next === REENCODE_DONE ? undefined : next;
+  }
+
+  // ChunkBlockSource: full chunks on their way to their files.
+
+  takeBlock(durableSequence: number, all: boolean): ChunkBlock | undefined {
+    const { memory } = this;
+    const { at, kernel } = memory;
+    const index = kernel.sealTake(BigInt(durableSequence), all ? 1 : 0);
+    if (index < 0) return undefined;
+    const block = at.SEAL_CONTROL + index * at.SEAL_BLOCK_SIZE;
+    return {
+      bytes: memory.slice(kernel.sealBlockData(index) >>> 0, memory.u32(block + at.SEAL_BLOCK_USED_BYTES)),
+      fileIndex: memory.u32(block + at.SEAL_BLOCK_FILE_INDEX),
+      startOffset: memory.u32(block + at.SEAL_BLOCK_START_OFFSET),
+      maxTimeMs: memory.i64(at.H_MAX_TIME_MS),
+    };
+  }
+
+  releaseBlock(): void {
+    this.memory.kernel.sealRelease();
+  }
+
+  returnBlock(): void {
+    this.memory.kernel.sealUntake();
+  }
+
+  /** Blocks that are full or being filled. */
+  get blocksWaiting(): number {
+    return this.memory.u32(this.memory.at.H_SEAL_COUNT);
+  }
+
+  /** Chunks that become full from now on go to this place and what follows it. */
+  setChunkPosition(fileIndex: number, offset: number): void {
+    this.memory.setU32(this.memory.at.H_CHUNK_FILE_INDEX, fileIndex);
+    this.memory.setU32(this.memory.at.H_CHUNK_FILE_OFFSET, offset);
+  }
+
+  // Retention.
+
+  /**
+   * Drops what ends before `beforeMs` of `count` series from `firstRef` on.
+   * @returns the ref to go on from; undefined when all series were seen
+   */
+  dropChunks(firstRef: number, count: number, beforeMs: number): number | undefined {
+    this.memory.kernel.dropChunks(firstRef, count, beforeMs);
+    const next = firstRef + count;
+    return next < this.memory.u32(this.memory.at.H_SERIES_NEXT) ? next : undefined;
+  }
+
+  /** Of the oldest sample, or an older time; undefined without samples. */
+  get minTimeMs(): number | undefined {
+    return this.#time(this.memory.at.H_MIN_TIME_MS);
+  }
+
+  set minTimeMs(timeMs: number) {
+    this.memory.setI64(this.memory.at.H_MIN_TIME_MS, timeMs);
+  }
+
+  get maxTimeMs(): number | undefined {
+    return this.#time(this.memory.at.H_MAX_TIME_MS);
+  }
+
+  #time(address: number): number | undefined {
+    const timeMs = this.memory.i64(address);
+    // Before the first sample: the ends of the i64 range.
+    return Math.abs(timeMs) > RETENTION_MS_MAX * 2 ? undefined : timeMs;
+  }
+
+  stats(): HeadStats {
+    const { memory } = this;
+    const { at } = memory;
+    return {
+      series: memory.u32(at.H_SERIES_COUNT),
+      seriesCreatedTotal: memory.i64(at.H_SERIES_CREATED),
+      openChunks: memory.u32(at.H_OPEN_CHUNKS),
+      fullChunks: memory.u32(at.H_FULL_CHUNKS),
+      chunksSealedTotal: memory.i64(at.H_CHUNKS_SEALED),
+      samplesTotal: memory.i64(at.H_SAMPLES_TOTAL),
+      duplicatesTotal: memory.i64(at.H_DUPLICATES_TOTAL),
+      memoryBytes: Number(memory.kernel.heapBytesUsed()),
+      minTimeMs: this.minTimeMs,
+      maxTimeMs: this.maxTimeMs,
+    };
   }
 }

@@ -12,14 +12,18 @@
  * answer and are transferred, not copied. Values never travel as plain numbers: that would lose NaN payloads.
  */
 import type { ErrorCode } from "../../base/errors.ts";
-import type { HeadAttachment } from "../db.ts";
+import type { HeadAttachment } from "../head/head-storage.ts";
 import type { QueryLimits } from "../promql/budget.ts";
+
+export type { CardinalityStats } from "../head/cardinality.ts";
 
 /** What a worker can be asked. Queries and selectors come as text: they are parsed in the worker, whatever their size. */
 export type QueryJob =
   | ({ readonly kind: "instant"; readonly timeMs: number } & Evaluation)
   | ({ readonly kind: "range"; readonly startMs: number; readonly endMs: number; readonly stepMs: number } & Evaluation)
   | { readonly kind: "format"; readonly query: string }
+  /** Answered with the bare JSON of CardinalityStats; at most `limit` entries in each list. */
+  | { readonly kind: "cardinality"; readonly limit: number }
   | ({ readonly kind: "series" } & Selection)
   | ({ readonly kind: "labels" } & Selection)
   | ({ readonly kind: "labelValues"; readonly name: string } & Selection);

@@ -4,7 +4,8 @@
  *   segment header, 24 B:  magic "TSDBWAL\0" | version u32 | crc32c u32 of the rest | segment index u64
  *   record:  dataBytes u32 | type u8 | sequence u64 | synced up to u64 | crc32c u32 of the 21 bytes before it and data | data
  *
- * Little-endian. What stands in a record's data is the kernel's business (kernel/assembly/wal.ts).
+ * Little-endian. Sequences go up by one from record to record; marks have none of their own. What stands in the data of a
+ * samples record is the kernel's business (kernel/assembly/wal.ts).
  */
 import { crc32c } from "../../base/crc32c.ts";
 
@@ -16,6 +17,11 @@ export const WAL_VERSION = 1;
 export const RECORD_SAMPLES = 1;
 /** A type with this bit may be skipped by a reader that does not know it. */
 export const SKIPPABLE_TYPE_BIT = 0x80;
+/**
+ * The last record of a segment that was closed or repaired: all up to its `sequence` is durable, or known to be lost. Data:
+ * nothing, or the first lost sequence as u64: then from there to `sequence` nothing is left, and that was reported.
+ */
+export const RECORD_MARK = 0x82;
 
 /** No record is longer: what a request of the largest size can come to, with room to spare. */
 export const RECORD_DATA_BYTES_MAX = 512 * 1024 * 1024;
@@ -41,7 +47,8 @@ export function encodeSegmentHeader(index: number): Uint8Array {
   return header;
 }
 
-const segmentHeaderCrc = (header: Uint8Array): number => crc32c(header.subarray(16, 24), crc32c(header.subarray(0, 12)));
+const segmentHeaderCrc = (header: Uint8Array): number =>
+  crc32c(header.subarray(16, 24), crc32c(header.subarray(0, 12)));
 
 export type SegmentHeader =
   | { readonly kind: "valid"; readonly index: number }
@@ -85,7 +92,7 @@ export const recordCrc = (bytes: Uint8Array, offset: number, dataBytes: number):
     crc32c(bytes.subarray(offset, offset + 21)),
   );
 
-/** A whole record, header and checksum included: for tests and tools; the database's records are made in the kernel. */
+/** A whole record, header and checksum included. Those of samples are made in the kernel; this one is for all others. */
 export function encodeRecord(type: number, sequence: number, syncedUpTo: number, data: Uint8Array): Uint8Array {
   const record = new Uint8Array(RECORD_HEADER_BYTES + data.byteLength);
   const view = new DataView(record.buffer);
@@ -96,4 +103,11 @@ export function encodeRecord(type: number, sequence: number, syncedUpTo: number,
   record.set(data, RECORD_HEADER_BYTES);
   view.setUint32(21, recordCrc(record, 0, data.byteLength), true);
   return record;
+}
+
+/** @param firstLost the first of the sequences up to `sequence` that are lost; undefined when none is */
+export function encodeMark(sequence: number, firstLost: number | undefined): Uint8Array {
+  const data = new Uint8Array(firstLost === undefined ? 0 : 8);
+  if (firstLost !== undefined) new DataView(data.buffer).setBigUint64(0, BigInt(firstLost), true);
+  return encodeRecord(RECORD_MARK, sequence, sequence, data);
 }

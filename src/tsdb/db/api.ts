@@ -1,0 +1,105 @@
+/** The database as others see it: options, states, and what it tells of itself. */
+import type { Clock } from "../../base/clock.ts";
+import type { Logger } from "../../base/logger.ts";
+import type { Vfs } from "../../base/vfs.ts";
+import type { HeadAttachment } from "../head/head-storage.ts";
+import type { WriteRequest, WriteResult } from "../storage.ts";
+
+export interface DatabaseOptions {
+  readonly dataDir: string;
+  /** Default: `<dataDir>/wal`. */
+  readonly walDir: string;
+  readonly vfs: Vfs;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** kernel/load.ts. */
+  readonly kernel: WebAssembly.Module;
+  /** 16 random bytes, for the hash of label sets. */
+  readonly hashKeys: Uint8Array;
+  readonly wal: {
+    readonly enabled: boolean;
+    readonly sync: "always" | "interval";
+    readonly syncIntervalMs: number;
+    readonly segmentBytesMax: number;
+  };
+  /** Size at which a new head chunk file is begun; 128 MiB when absent. */
+  readonly chunkFileBytesMax?: number;
+  /** Samples older than this are dropped and refused. */
+  readonly retentionMs: number;
+  /** Kernel memory the head may take; at or above it new series are refused. */
+  readonly memtableBytesMax: number;
+  readonly limits: {
+    readonly bodyBytesMax: number; // compressed
+    readonly decodedBytesMax: number;
+    readonly seriesPerRequestMax: number;
+    readonly labelsPerSeriesMax: number;
+    readonly labelNameBytesMax: number;
+    readonly labelValueBytesMax: number;
+  };
+}
+
+export type DatabaseState = "starting" | "replaying" | "writable" | "readonly-fault" | "stopping" | "stopped";
+
+/** Progress of WAL replay; `done === total` when there is nothing (more) to replay. */
+export interface ReplayProgress {
+  readonly segmentsTotal: number;
+  readonly segmentsDone: number;
+  readonly bytesTotal: number;
+  readonly bytesDone: number;
+  readonly entries: number;
+  readonly durationMs: number;
+}
+
+/** Damage that replay found and could not undo: what is lost, named. */
+export interface DamageReport {
+  readonly file: string;
+  readonly offsetBytes: number;
+  readonly firstSequence: number;
+  readonly lastSequence: number;
+  readonly message: string;
+}
+
+/** Counters and gauges as plain numbers, copied into metrics at scrape time. */
+export interface DatabaseStats {
+  readonly samplesIngestedTotal: number;
+  readonly duplicatesTotal: number;
+  readonly rejectedTotal: Readonly<Record<string, number>>;
+  readonly requestsRefusedTotal: Readonly<Record<string, number>>;
+  readonly headSeries: number;
+  readonly headChunks: number;
+  readonly headMinTime: number | undefined;
+  readonly headMaxTime: number | undefined;
+  readonly headMemoryBytes: number;
+  readonly seriesCreatedTotal: number;
+  readonly walSizeBytes: number;
+  readonly walSegment: number;
+  readonly walSyncsTotal: number;
+  readonly walSyncFailuresTotal: number;
+  readonly walSyncSecondsTotal: number;
+  readonly walBytesWrittenTotal: number;
+  readonly walCorruptionsTotal: number;
+  readonly chunksWrittenTotal: number;
+  readonly chunkFileBytes: number;
+  readonly replaySeconds: number;
+}
+
+/** The database as HTTP and main see it. */
+export interface DatabaseApi {
+  readonly state: DatabaseState;
+  readonly replay: ReplayProgress;
+  readonly damage: readonly DamageReport[];
+  /** Opens, replays, and resolves when writable. Probes and status work meanwhile. */
+  start(): Promise<void>;
+  /** Refuses new writes, syncs, closes. Idempotent. */
+  close(): Promise<void>;
+  /**
+   * @throws TsdbError BAD_REQUEST, BODY_TOO_LARGE, OVERLOADED, NOT_READY, READ_ONLY; nothing of the request is then
+   * promised (after OVERLOADED and READ_ONLY some of it may be stored)
+   */
+  write(request: WriteRequest): Promise<WriteResult>;
+  /** A free reader slot for a query worker; undefined when all are taken. */
+  attach(): HeadAttachment | undefined;
+  /** Frees the slot of a worker that ended, so that nothing waits for it. */
+  detach(slot: number): void;
+  stats(): DatabaseStats;
+}
