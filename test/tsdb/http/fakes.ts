@@ -4,18 +4,12 @@ import type { FastifyInstance } from "fastify";
 import { onTestFinished } from "vitest";
 import { systemClock } from "../../../src/base/clock.ts";
 import { silentLogger } from "../../../src/base/logger.ts";
-import type {
-  CardinalityStats,
-  DatabaseApi,
-  DatabaseState,
-  DatabaseStats,
-  DamageReport,
-} from "../../../src/tsdb/db.ts";
+import type { DatabaseApi, DatabaseState, DatabaseStats, DamageReport } from "../../../src/tsdb/db.ts";
 import { buildApp } from "../../../src/tsdb/http/app.ts";
 import { DEFAULT_HTTP_OPTIONS } from "../../../src/tsdb/http/deps.ts";
 import type { AppDeps, HttpOptions } from "../../../src/tsdb/http/deps.ts";
 import type { QueryAnswer, QueryPoolStats, QueryRunner, RunOptions } from "../../../src/tsdb/query/pool.ts";
-import type { QueryJob } from "../../../src/tsdb/query/protocol.ts";
+import type { CardinalityStats, QueryJob } from "../../../src/tsdb/query/protocol.ts";
 import type { WriteRequest, WriteResult } from "../../../src/tsdb/storage.ts";
 
 export const emptyStats: DatabaseStats = {
@@ -41,7 +35,7 @@ export const emptyStats: DatabaseStats = {
   replaySeconds: 0,
 };
 
-const emptyCardinality: CardinalityStats = {
+export const cardinality: CardinalityStats = {
   seriesCount: 2,
   labelPairCount: 3,
   chunkCount: 4,
@@ -70,7 +64,6 @@ export class FakeDatabase implements DatabaseApi {
   attach = (): undefined => undefined;
   detach = (): void => {};
   stats = (): DatabaseStats => this.statistics;
-  cardinality = (): CardinalityStats => emptyCardinality;
 
   write(request: WriteRequest): Promise<WriteResult> {
     this.writes.push({ format: request.format, body: Uint8Array.from(request.body) });

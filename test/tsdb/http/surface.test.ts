@@ -5,7 +5,7 @@ import type { DatabaseState } from "../../../src/tsdb/db.ts";
 import { buildApp } from "../../../src/tsdb/http/app.ts";
 import { buildProbeApp } from "../../../src/tsdb/http/probe.ts";
 import { metricsRoute, routes, writeRoute } from "../../../src/tsdb/http/routes/index.ts";
-import { bodyOf, fakeDeps, testApp } from "./fakes.ts";
+import { bodyOf, cardinality, fakeDeps, testApp } from "./fakes.ts";
 
 test("the reference lists every route, and nothing else", () => {
   const text = readFileSync(new URL("../../../docs/reference/http-api.md", import.meta.url), "utf8");
@@ -136,7 +136,7 @@ test("the probe listener serves probes and state, and nothing else", async () =>
 });
 
 test("status routes have Prometheus' shapes", async () => {
-  const { app, database } = testApp();
+  const { app, database, queries } = testApp();
   database.damage = [
     { file: "/secret/dir/wal/00000001", offsetBytes: 5, firstSequence: 7, lastSequence: 9, message: "checksum" },
   ];
@@ -164,6 +164,7 @@ test("status routes have Prometheus' shapes", async () => {
     walSync: "always",
   });
   const damage = [{ file: "00000001", offsetBytes: 5, firstSequence: 7, lastSequence: 9, message: "checksum" }];
+  queries.answer = async () => Buffer.from(JSON.stringify(cardinality));
   expect(await data("status/tsdb")).toEqual({
     headStats: { numSeries: 2, numLabelPairs: 3, chunkCount: 4, minTime: 1000, maxTime: 2000 },
     seriesCountByMetricName: [{ name: "up", value: 2 }],
