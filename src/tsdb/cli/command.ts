@@ -25,8 +25,12 @@ function errorText(text: string, command: Command): string {
   if (what === undefined || given === undefined) return text.replace(/^error: /, "tsdb: ");
   const known =
     what === "option" ? command.options.map(({ long }) => long ?? "") : command.commands.map((each) => each.name());
+  return `tsdb: ${unknownText(what, given, known)}${rest ?? ""}`;
+}
+
+export function unknownText(what: string, given: string, known: readonly string[]): string {
   const guess = didYouMean(given, known);
-  return `tsdb: unknown ${what} '${given}'${guess === undefined ? "" : `; did you mean ${guess}?`}${rest ?? ""}`;
+  return `unknown ${what} '${given}'${guess === undefined ? "" : `; did you mean ${guess}?`}`;
 }
 
 /** Asking for help or the version ends well; everything else that commander ends a command for is wrong usage. */

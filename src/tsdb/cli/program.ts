@@ -4,8 +4,8 @@
  */
 import { CommanderError, type Command } from "commander";
 import { version } from "../version.ts";
-import { exitCodeOf, newCommand } from "./command.ts";
-import { exitCodeHelp, tell, type ExitCode } from "./exit.ts";
+import { exitCodeOf, newCommand, unknownText } from "./command.ts";
+import { CommandError, exitCodeHelp, exitCodes, tell, type ExitCode } from "./exit.ts";
 
 interface CommandModule {
   /** The command, ready to run; its action resolves with the exit code through `done`. */
@@ -46,6 +46,13 @@ export async function programFor(args: readonly string[], done: (exitCode: ExitC
     .helpCommand("help [COMMAND]", "show the help of a command")
     .addHelpText("afterAll", exitCodeHelp);
   const [wanted, ofHelp] = args;
+  // Commander would show the program's own help, and not say that there is no such command.
+  if (wanted === "help" && ofHelp !== undefined && !Object.hasOwn(commands, ofHelp))
+    throw new CommandError(
+      exitCodes.usage,
+      unknownText("command", ofHelp, Object.keys(commands)),
+      "`tsdb --help` lists what is allowed",
+    );
   for (const [name, { summary, load }] of Object.entries(commands)) {
     const isWanted = name === (wanted === "help" ? ofHelp : wanted);
     program.addCommand(isWanted ? (await load()).command(done) : newCommand(name, summary));

@@ -216,6 +216,7 @@ test("each mistake on the command line is one clear message, and the exit code s
       code: 2,
       says: `option '--retention <DURATION>' argument missing${hint("start ")}`,
     },
+    { args: ["help", "qury"], code: 2, says: `unknown command 'qury'; did you mean query?${hint("")}` },
     {
       args: ["start", "now"],
       code: 2,

@@ -2,21 +2,18 @@
  * PromQL and metadata queries: parameters are checked here, in Prometheus' order and words; parsing, evaluation and
  * printing happen in a query worker, whose bytes are passed on. A client that hangs up cancels its query.
  */
-import { TsdbError, messageOf } from "../../../base/errors.ts";
-import type { QueryAnswer } from "../../query/pool.ts";
-import type { Evaluation, QueryJob, Selection } from "../../query/protocol.ts";
+import type { Evaluation, Selection } from "../../query/protocol.ts";
 import { TIME_MAX_MS, TIME_MIN_MS, badRequest, goQuote, invalidParameter, unescapeLabelName } from "../params.ts";
 import type { RequestParameters } from "../params.ts";
 import type { Route, RouteContext } from "../route.ts";
-
-const JSON_TYPE = "application/json";
+import { runQuery } from "../run-query.ts";
 
 async function instant(context: RouteContext) {
   const { deps, params } = context;
   const limit = params.limit();
   const timeMs = params.timeOr("time", deps.clock.nowMs());
   const timeoutMs = params.timeout(deps.options.query.timeoutMs);
-  return run(context, { kind: "instant", timeMs, ...evaluation(context, limit) }, timeoutMs);
+  return runQuery(context, { kind: "instant", timeMs, ...evaluation(context, limit) }, timeoutMs);
 }
 
 async function range(context: RouteContext) {
@@ -38,7 +35,7 @@ async function range(context: RouteContext) {
         "Try decreasing the query resolution (?step=XX)",
     );
   const timeoutMs = params.timeout(deps.options.query.timeoutMs);
-  return run(context, { kind: "range", startMs, endMs, stepMs, ...evaluation(context, limit) }, timeoutMs);
+  return runQuery(context, { kind: "range", startMs, endMs, stepMs, ...evaluation(context, limit) }, timeoutMs);
 }
 
 function evaluation(context: RouteContext, limit: number): Evaluation {
@@ -55,22 +52,22 @@ function queryText({ deps, params }: RouteContext): string {
 }
 
 const format = (context: RouteContext) =>
-  run(context, { kind: "format", query: queryText(context) }, context.deps.options.query.timeoutMs);
+  runQuery(context, { kind: "format", query: queryText(context) }, context.deps.options.query.timeoutMs);
 
 async function series(context: RouteContext) {
   if (context.params.values("match[]").length === 0) throw badRequest("no match[] parameter provided");
-  return run(context, { kind: "series", ...selection(context.params) }, context.deps.options.query.timeoutMs);
+  return runQuery(context, { kind: "series", ...selection(context.params) }, context.deps.options.query.timeoutMs);
 }
 
 async function labels(context: RouteContext) {
-  return run(context, { kind: "labels", ...selection(context.params) }, context.deps.options.query.timeoutMs);
+  return runQuery(context, { kind: "labels", ...selection(context.params) }, context.deps.options.query.timeoutMs);
 }
 
 async function labelValues(context: RouteContext) {
   const { deps, params, request } = context;
   const name = unescapeLabelName((request.params as { readonly name: string }).name);
   if (name === "" || !name.isWellFormed()) throw badRequest(`invalid label name: ${goQuote(name)}`);
-  return run(context, { kind: "labelValues", name, ...selection(params) }, deps.options.query.timeoutMs);
+  return runQuery(context, { kind: "labelValues", name, ...selection(params) }, deps.options.query.timeoutMs);
 }
 
 const selection = (params: RequestParameters): Selection => ({
@@ -79,32 +76,6 @@ const selection = (params: RequestParameters): Selection => ({
   endMs: params.timeOr("end", TIME_MAX_MS),
   selectors: params.values("match[]"),
 });
-
-/** Runs a job and sends its answer; once bytes are on their way a failure can only break the connection off. */
-async function run({ deps, counters, reply }: RouteContext, job: QueryJob, timeoutMs: number) {
-  const { clock, queries, log } = deps;
-  const startMs = clock.monotonicMs();
-  const hangUp = new AbortController();
-  const onClose = (): void => hangUp.abort();
-  reply.raw.once("close", onClose);
-  counters.queries.add(job.kind);
-  let answer: QueryAnswer;
-  let failure: string | undefined;
-  try {
-    answer = await queries.run(job, { timeoutMs, signal: hangUp.signal });
-  } catch (error) {
-    failure = messageOf(error);
-    counters.queryErrors.add(error instanceof TsdbError ? error.code : "INTERNAL");
-    throw error;
-  } finally {
-    reply.raw.off("close", onClose);
-    const durationMs = clock.monotonicMs() - startMs;
-    counters.queryDuration.observe(durationMs / 1000);
-    log.debug({ operation: "query", ...job, failure, duration_ms: durationMs }, "query");
-  }
-  reply.type(JSON_TYPE);
-  return answer;
-}
 
 export const queryRoutes: readonly Route[] = [
   {

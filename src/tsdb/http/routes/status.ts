@@ -2,9 +2,11 @@
 import { availableParallelism } from "node:os";
 import { basename } from "node:path";
 import type { DatabaseApi } from "../../db.ts";
+import type { CardinalityStats } from "../../query/protocol.ts";
 import { badRequest } from "../params.ts";
 import { success } from "../route.ts";
 import type { Route, RouteContext } from "../route.ts";
+import { readAnswer, runQuery } from "../run-query.ts";
 
 /**
  * The Prometheus whose API this is. Grafana turns features on by this number (match[] for labels from 2.24 on), so it
@@ -53,26 +55,20 @@ function runtimeInfo({ deps: { clock, config, database, runtime } }: RouteContex
 const CARDINALITY_LIMIT = 10;
 const CARDINALITY_LIMIT_MAX = 10_000;
 
-function tsdb({ deps: { database }, params }: RouteContext): string {
+async function tsdb(context: RouteContext): Promise<string> {
+  const { deps, params } = context;
   const text = params.value("limit");
   const limit = text === "" ? CARDINALITY_LIMIT : Number(text);
   if (!/^\+?\d*$/.test(text) || limit < 1) throw badRequest("limit must be a positive number");
   if (limit > CARDINALITY_LIMIT_MAX) throw badRequest(`limit must not exceed ${CARDINALITY_LIMIT_MAX}`);
-  const stats = database.cardinality(limit);
+  const answer = await runQuery(context, { kind: "cardinality", limit }, deps.options.query.timeoutMs);
+  const stats = JSON.parse((await readAnswer(answer)).toString()) as CardinalityStats;
+  const { seriesCount, labelPairCount, chunkCount, minTime = 0, maxTime = 0, ...lists } = stats;
   return success({
-    headStats: {
-      numSeries: stats.seriesCount,
-      numLabelPairs: stats.labelPairCount,
-      chunkCount: stats.chunkCount,
-      minTime: stats.minTime ?? 0,
-      maxTime: stats.maxTime ?? 0,
-    },
-    seriesCountByMetricName: stats.seriesCountByMetricName,
-    labelValueCountByLabelName: stats.labelValueCountByLabelName,
-    memoryInBytesByLabelName: stats.memoryInBytesByLabelName,
-    seriesCountByLabelValuePair: stats.seriesCountByLabelValuePair,
-    state: database.state,
-    damage: damageOf(database),
+    headStats: { numSeries: seriesCount, numLabelPairs: labelPairCount, chunkCount, minTime, maxTime },
+    ...lists,
+    state: deps.database.state,
+    damage: damageOf(deps.database),
   });
 }
 
