@@ -7,7 +7,7 @@
  * (VictoriaMetrics has no log: what it held in memory is gone.)
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { queryNumber } from "./support/timed-query.ts";
+import { expectAllSamples } from "./support/count-samples.ts";
 import { budgets, judge } from "./support/budgets.ts";
 import type { Benchmark, BenchOptions, Row } from "./support/report.ts";
 import { BenchServer, chosen, diskUse, prometheus, tsdb, withWorkspace, type Product } from "./support/servers.ts";
@@ -21,9 +21,6 @@ const TARGETS = 50;
 const SCRAPES = 200;
 const QUICK_SCRAPES = 20;
 const SETTLE_MS = 3000;
-
-const FLAGS = ["--query-max-samples=100000000"];
-const PROMETHEUS_FLAGS = ["--query.max-samples=100000000"];
 
 interface Result {
   readonly product: Product;
@@ -49,7 +46,7 @@ export const replay: Benchmark = {
       const startMs = Date.now() - (scrapes + 4) * SCRAPE_INTERVAL_MS;
       const workload = new Workload({ population: nodeExporter, targetCount: TARGETS, startMs });
       const servers: BenchServer[] = [];
-      for (const product of chosen([tsdb({ flags: FLAGS }), prometheus(PROMETHEUS_FLAGS)], options.servers))
+      for (const product of chosen([tsdb(), prometheus()], options.servers))
         servers.push(await BenchServer.start(product, workspace));
       for (let scrape = 0; scrape < scrapes; scrape++) {
         const requests = workload.nextScrape({ samplesPerRequest: 1000 }).map(prepare).toArray();
@@ -61,13 +58,18 @@ export const replay: Benchmark = {
       for (const server of servers) results.push(await measure(server, workspace, workload, options));
 
       const sampleCount = scrapes * workload.seriesCount;
-      const rate = ({ replays }: Result) => sampleCount / median(replays.map(({ seconds }) => seconds));
       const [ours, peer] = [results.find(({ product }) => !product.peer), results.find(({ product }) => product.peer)];
+      const rate = ({ replays }: Result, cost: (replayed: Replay) => number) => sampleCount / median(replays.map(cost));
+      const verdict = (what: string, cost: (replayed: Replay) => number) =>
+        ours && peer ? [judge(budgets.replay.Prometheus, what, rate(ours, cost), rate(peer, cost))] : [];
       return {
         sections: [
           { title: `${sampleCount / 1e6} M samples`, rows: results.map((result) => rowOf(result, sampleCount)) },
         ],
-        verdicts: ours && peer ? [judge(budgets.replay.Prometheus, "as logged", rate(ours), rate(peer))] : [],
+        verdicts: [
+          ...verdict("time as logged", ({ seconds }) => seconds),
+          ...verdict("CPU from start to ready", ({ cpuSeconds }) => cpuSeconds),
+        ],
         notes: [`workload: ${workload.seriesCount} series, 1,000 samples a record, process killed; medians`],
       };
     }),
@@ -91,7 +93,7 @@ async function measure(
     const { peakRssBytes } = server.memory();
     const seconds = loggedReplaySeconds(server);
     progress(`${product.name} replayed in ${seconds} s, ready after ${server.startSeconds.toFixed(2)} s`);
-    await expectAllSamples(server, workload);
+    await expectAllSamples(server.url, workload);
     replays.push({ seconds, readySeconds: server.startSeconds, cpuSeconds, peakBytes: peakRssBytes });
   }
   await server.kill();
@@ -116,14 +118,6 @@ function goDurationSeconds(text: string): number {
   const parts = [...text.matchAll(/([\d.]+)(h|ms|m|s|µs|ns)/g)];
   if (parts.length === 0) throw new Error(`"${text}" is not a duration`);
   return parts.reduce((seconds, [, number, unit]) => seconds + Number(number) * units[unit!]!, 0);
-}
-
-async function expectAllSamples({ product, url }: BenchServer, workload: Workload): Promise<void> {
-  const windowSeconds = (workload.scrapeCount * SCRAPE_INTERVAL_MS) / 1000;
-  const query = `sum(count_over_time({job="node-exporter"}[${windowSeconds}s]))`;
-  const counted = await queryNumber(url, query, workload.newestMs);
-  const expected = workload.scrapeCount * workload.seriesCount;
-  if (counted !== expected) throw new Error(`${product.name} has ${counted} of ${expected} samples after its replay`);
 }
 
 function rowOf({ product, walBytes, runningPeakBytes, replays }: Result, sampleCount: number): Row {

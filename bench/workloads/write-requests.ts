@@ -67,6 +67,10 @@ export class Workload {
     return this.targetCount * this.seriesPerTarget;
   }
 
+  get metricNames(): string[] {
+    return [...new Set(this.#population.series.map(({ labels }) => labels["__name__"]!))];
+  }
+
   /** Scrapes of every target made so far. */
   get scrapeCount(): number {
     return this.#scrape;
