@@ -120,7 +120,7 @@ class EvalRun {
 
   #run(): void {
     const { query, startMs, endMs, stepMs } = this.#eval;
-    const parsed = parseExpression(query);
+    const parsed = parseExpression(query, { unquotedNames: true });
     if (stepMs !== undefined) {
       const value = this.#checked(parsed, query, (environment) =>
         executeRange({ query, startMs, endMs, stepMs }, environment),
@@ -182,6 +182,7 @@ class EvalRun {
       samples: this.#makeReader(budget),
       budget,
       delayedNameRemoval: true,
+      unquotedNames: true,
     };
   }
 

@@ -160,10 +160,9 @@ function pattern(expression: string): TextTest {
 /** `metric{label="value"} 1 2+3x2 _ stale {{...}}` */
 function parseSequence(line: string): Sequence {
   const metricEnd = endOfMetric(line);
-  const pairs: [string, string][] = parseMetricSelector(line.slice(0, metricEnd)).map(({ name, value }) => [
-    name,
-    value,
-  ]);
+  const pairs: [string, string][] = parseMetricSelector(line.slice(0, metricEnd), { unquotedNames: true }).map(
+    ({ name, value }) => [name, value],
+  );
   const items = line.slice(metricEnd).match(/(?:\{\{.*?\}\}[+-]?)+\S*|\S+/g) ?? [];
   return { labels: labelSet(Object.fromEntries(pairs)), points: items.flatMap(pointsOf), hasStartTimestamps: false };
 }

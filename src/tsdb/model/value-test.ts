@@ -29,6 +29,12 @@ export function valueTest({ type, value }: Matcher): ValueTest {
   return type === "=" || type === "!=" ? literalTest([value]) : regexTest(value);
 }
 
+/** Whether series without the label match: to them it counts as the empty string. */
+export function acceptsEmpty(matcher: Matcher): boolean {
+  const isNegative = matcher.type === "!=" || matcher.type === "!~";
+  return valueTest(matcher).passes("") !== isNegative;
+}
+
 function literalTest(literals: readonly string[]): ValueTest {
   const set = new Set(literals);
   return { literals, passes: (value) => set.has(value) };

@@ -36,6 +36,8 @@ export interface QueryEnvironment {
   readonly budget: QueryBudget;
   /** Prometheus' feature flag `promql-delayed-name-removal`; off, as in its servers, when not given. */
   readonly delayedNameRemoval?: boolean;
+  /** Prometheus' feature flag `promql-unquoted-utf8-names`; off, as in its servers, when not given. */
+  readonly unquotedNames?: boolean;
 }
 
 export interface QueryOptions {
@@ -77,9 +79,9 @@ export function executeRange(query: RangeQuery, environment: QueryEnvironment): 
 function execute(
   { query, lookbackMs, limit }: QueryOptions & { readonly query: string },
   times: QueryTimes,
-  { storage, samples, budget, delayedNameRemoval = false }: QueryEnvironment,
+  { storage, samples, budget, delayedNameRemoval = false, unquotedNames = false }: QueryEnvironment,
 ): QueryResult {
-  const plan = buildPlan(parseExpression(query), times);
+  const plan = buildPlan(parseExpression(query, { unquotedNames }), times);
   const annotations = new Annotations(query);
   const labels = new LabelTable();
   const querier = storage.querier({ labels, budget });

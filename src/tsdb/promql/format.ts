@@ -3,47 +3,75 @@
  * at its outermost construct, two blanks deeper for each level.
  * @see Prometheus promql/parser/prettier.go
  */
-import type { Expression } from "./ast.ts";
+import type { BinaryExpression, Expression } from "./ast.ts";
 import { printAggregation, printExpression, printOperator, printSubqueryRange } from "./print.ts";
 
 const LINE_BYTES_MAX = 100;
 
-export const formatExpression = (expression: Expression): string => format(expression, 0);
+/** Deeper levels stay where they are, or the text of a long chain of operators would grow with its square. */
+const INDENTED_LEVELS_MAX = 100;
 
-const indent = (level: number): string => "  ".repeat(level);
+export const formatExpression = (expression: Expression, lineBytesMax = LINE_BYTES_MAX): string =>
+  new Formatter(lineBytesMax).format(expression, 0);
 
-function format(expression: Expression, level: number): string {
-  const line = printExpression(expression);
-  const fits = Buffer.byteLength(line) <= LINE_BYTES_MAX;
-  const start = indent(level);
-  switch (expression.kind) {
-    case "unary":
-      return start + expression.operator + format(expression.expression, level).trim();
-    case "subquery":
-      // Prometheus leaves a subquery that fits without its indentation.
-      return fits ? line : format(expression.expression, level) + printSubqueryRange(expression);
-    default:
+const indent = (level: number): string => "  ".repeat(Math.min(level, INDENTED_LEVELS_MAX));
+
+class Formatter {
+  readonly #lineBytesMax: number;
+
+  constructor(lineBytesMax: number) {
+    this.#lineBytesMax = lineBytesMax;
   }
-  if (fits) return start + line;
-  switch (expression.kind) {
-    case "paren":
-      return `${start}(\n${format(expression.expression, level + 1)}\n${start})`;
-    case "binary":
-      return [
-        format(expression.left, level + 1),
-        start + printOperator(expression),
-        format(expression.right, level + 1),
-      ].join("\n");
-    case "aggregate": {
-      const given = expression.parameter === undefined ? [] : [expression.parameter];
-      return `${start}${printAggregation(expression)}${formatArguments([...given, expression.expression], level)}`;
+
+  format(expression: Expression, level: number): string {
+    const start = indent(level);
+    if (expression.kind === "unary") {
+      return start + expression.operator + this.format(expression.expression, level).trim();
     }
-    case "call":
-      return `${start}${expression.name}${formatArguments(expression.arguments, level)}`;
-    default:
-      return start + line;
+    if (expression.kind === "binary") return this.#chain(expression, level);
+    const line = printExpression(expression);
+    const fits = Buffer.byteLength(line) <= this.#lineBytesMax;
+    switch (expression.kind) {
+      case "subquery":
+        // Prometheus leaves a subquery that fits where it is.
+        return fits ? line : this.format(expression.expression, level) + printSubqueryRange(expression);
+      case "paren":
+        return fits ? start + line : `${start}(\n${this.format(expression.expression, level + 1)}\n${start})`;
+      case "aggregate": {
+        if (fits) return start + line;
+        const { parameter, expression: operand } = expression;
+        const given = parameter === undefined ? [operand] : [parameter, operand];
+        return `${start}${printAggregation(expression)}${this.#arguments(given, level)}`;
+      }
+      case "call":
+        return fits ? start + line : `${start}${expression.name}${this.#arguments(expression.arguments, level)}`;
+      default:
+        return start + line;
+    }
+  }
+
+  #arguments(given: readonly Expression[], level: number): string {
+    return `(\n${given.map((argument) => this.format(argument, level + 1)).join(",\n")}\n${indent(level)})`;
+  }
+
+  /** Operators that do not fit on a line, from the last one to the left, each side one level deeper. */
+  #chain(last: BinaryExpression, level: number): string {
+    const chain: BinaryExpression[] = [];
+    let first: Expression = last;
+    for (; first.kind === "binary"; first = first.left) chain.push(first);
+    // Bytes of the line up to and with each operator's right side.
+    const lineBytes: number[] = [];
+    let bytes = Buffer.byteLength(printExpression(first));
+    for (const binary of chain.toReversed()) {
+      bytes += Buffer.byteLength(` ${printOperator(binary)} ${printExpression(binary.right)}`);
+      lineBytes.push(bytes);
+    }
+    const broken = chain.filter((_, i) => lineBytes.at(-1 - i)! > this.#lineBytesMax);
+    const kept = chain[broken.length] ?? first;
+    const innerLevel = level + broken.length;
+    const lines = [kept.kind === "binary" ? indent(innerLevel) + printExpression(kept) : this.format(kept, innerLevel)];
+    for (const [i, binary] of [...broken.entries()].reverse())
+      lines.push(indent(level + i) + printOperator(binary), this.format(binary.right, level + i + 1));
+    return lines.join("\n");
   }
 }
-
-const formatArguments = (given: readonly Expression[], level: number): string =>
-  `(\n${given.map((argument) => format(argument, level + 1)).join(",\n")}\n${indent(level)})`;

@@ -15,13 +15,16 @@ import type { Token, TokenKind } from "./parser/tokens.ts";
 
 const SPACE = /[ \t\n\r]*/y;
 const COMMENT = /#[^\n\r]*/y;
-const WORD_WITH_COLONS = /[A-Za-z0-9_:]*/y;
-const WORD = /[A-Za-z0-9_]*/y;
-const LETTERS = /[A-Za-z_]*/y;
+const LETTERS_OF_DURATION = /[A-Za-z_]*/y;
+const IS_ASCII = /^[ -~]*$/;
 const OPEN_PAREN = /[ \t\n\r]*\(/y;
 
 const isDigit = (c: string | undefined): boolean => c !== undefined && c >= "0" && c <= "9";
-const isLetter = (c: string): boolean => (c >= "a" && c <= "z") || (c >= "A" && c <= "Z") || c === "_";
+
+/** What names without quotes are made of; the second alphabet is that of `unquotedNames`. */
+const ASCII_NAMES = { start: /[A-Za-z_]/y, label: /[A-Za-z0-9_]*/y, metric: /[A-Za-z0-9_:]*/y };
+const UNICODE_NAMES = { start: /[\p{L}_]/uy, label: /[\p{L}0-9_.]*/uy, metric: /[\p{L}0-9_.:]*/uy };
+
 /** The replacement character is what bytes that are no UTF-8 were decoded to; halves of a pair never come from UTF-8. */
 const isBroken = (c: string): boolean => c === "\ufffd" || !c.isWellFormed();
 
@@ -32,8 +35,14 @@ const WORDS_OF_DURATION = new Set(["step", "range", "max_of", "min_of"]);
 /** Digits of `\x`, `\u`, `\U`; octal escapes have three. */
 const HEX_DIGITS: Readonly<Record<string, number>> = { x: 2, u: 4, U: 8 };
 
+export interface ParserOptions {
+  /** Letters of all scripts, and dots, in names without quotes: Prometheus' feature `promql-unquoted-utf8-names`. */
+  readonly unquotedNames?: boolean;
+}
+
 export class Lexer {
   readonly #text: string;
+  readonly #names: typeof ASCII_NAMES;
   #at = 0;
   #place: "expression" | "braces" | "bracket" = "expression";
   #parenDepth = 0;
@@ -41,8 +50,9 @@ export class Lexer {
   #sawColon = false;
   #sawDuration = false;
 
-  constructor(text: string) {
+  constructor(text: string, { unquotedNames = false }: ParserOptions) {
     this.#text = text;
+    this.#names = unquotedNames ? UNICODE_NAMES : ASCII_NAMES;
   }
 
   /** The next token; after the last one "<end>", again and again. @throws TsdbError BAD_QUERY at what is no token */
@@ -61,7 +71,7 @@ export class Lexer {
     if (c === undefined) return this.#end();
     if (SINGLE_CHARACTERS.has(c)) return this.#token(c as TokenKind);
     if (isDigit(c) || (c === "." && isDigit(this.#text[this.#at + 1]))) return this.#number();
-    if (c === ":" || isLetter(c)) return this.#bracketIsOpen ? this.#afterNumberInBracket(c) : this.#word();
+    if (c === ":" || this.#startsName) return this.#bracketIsOpen ? this.#afterNumberInBracket(c) : this.#word();
     switch (c) {
       case "=":
         if (this.#text[this.#at + 1] === "~") throw this.#error("unexpected character after '=': '~'");
@@ -98,7 +108,7 @@ export class Lexer {
   #inBraces(): Token {
     const c = this.#character(0);
     if (c === undefined) throw this.#error("unexpected end of input inside braces");
-    if (isLetter(c)) return this.#token("<identifier>", this.#lengthOf(WORD));
+    if (this.#startsName) return this.#token("<identifier>", this.#lengthOf(this.#names.label));
     switch (c) {
       case ",":
         return this.#token(",");
@@ -177,15 +187,16 @@ export class Lexer {
   }
 
   #wordOfDuration(): Token | undefined {
-    const length = this.#lengthOf(LETTERS);
+    const length = this.#lengthOf(LETTERS_OF_DURATION);
     const word = this.#text.slice(this.#at, this.#at + length).toLowerCase();
     return WORDS_OF_DURATION.has(word) ? this.#token(word as TokenKind, length) : undefined;
   }
 
   #word(): Token {
-    const length = this.#lengthOf(WORD_WITH_COLONS);
+    const length = this.#lengthOf(this.#names.metric);
     const word = this.#text.slice(this.#at, this.#at + length);
-    const kind = KIND_OF_WORD.get(word.toLowerCase());
+    // Some letters beyond ASCII have a lower case within it: they make no keyword.
+    const kind = IS_ASCII.test(word) ? KIND_OF_WORD.get(word.toLowerCase()) : undefined;
     if (kind === undefined) return this.#token(word.includes(":") ? "<metric identifier>" : "<identifier>", length);
     // These became keywords late, so they are names wherever no parenthesis follows.
     if (kind === "fill" || kind === "fill_left" || kind === "fill_right") {
@@ -270,6 +281,10 @@ export class Lexer {
   #lengthOf(pattern: RegExp): number {
     pattern.lastIndex = this.#at;
     return pattern.exec(this.#text)?.[0].length ?? 0;
+  }
+
+  get #startsName(): boolean {
+    return this.#lengthOf(this.#names.start) > 0;
   }
 
   #character(ahead: 0 | 1): string | undefined {

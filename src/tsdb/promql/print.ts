@@ -109,13 +109,7 @@ const printExtension = ({ anchored, smoothed }: VectorSelector): string =>
 function printAt({ at }: TimeModifiers): string {
   if (at === undefined) return "";
   if (typeof at === "string") return ` @ ${at}()`;
-  return ` @ ${fixedMilliseconds(at)}`;
-}
-
-/** Seconds with three decimals. A number of seconds that is exact only as a float is printed as one. */
-function fixedMilliseconds(ms: number): string {
-  const seconds = ms / 1000;
-  return Math.abs(seconds) < 1e21 ? seconds.toFixed(3) : `${plainText(seconds)}.000`;
+  return ` @ ${(at / 1000).toFixed(3)}`;
 }
 
 const printOffset = ({ offset }: TimeModifiers): string =>

@@ -8,7 +8,7 @@ import type { QueryBudget } from "../promql/budget.ts";
 import { executeInstant, executeRange } from "../promql/engine.ts";
 import { formatExpression } from "../promql/format.ts";
 import { KernelReader } from "../promql/kernel-reader.ts";
-import { parseExpression, parseMetricSelector } from "../promql/parser.ts";
+import { parseExpression, parseSeriesSelector } from "../promql/parser.ts";
 import { QueryMemory } from "../promql/query-memory.ts";
 import { renderJson } from "../promql/result-json.ts";
 import { labelNames, labelValues, series } from "./metadata.ts";
@@ -63,7 +63,7 @@ function answer(
 const jsonOf = (value: unknown): Uint8Array<ArrayBuffer> => Buffer.from(JSON.stringify(value));
 
 const withMatchers = ({ selectors, startMs, endMs, limit }: Selection) => ({
-  selectors: selectors.map(parseMetricSelector),
+  selectors: selectors.map(parseSeriesSelector),
   startMs,
   endMs,
   limit,

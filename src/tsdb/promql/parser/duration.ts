@@ -36,6 +36,8 @@ export function parseOffset(stream: TokenStream): Duration {
   if (first.kind !== "+" && first.kind !== "-") return parseOperand(stream);
   stream.take();
   const { kind } = stream.peek();
+  // Here Prometheus has read sign and number as one, so that is where its message points.
+  if (kind === "<number>" || kind === "<duration>") return signed(first, parseLiteral(stream, first.start));
   if (kind !== "+" && kind !== "-") return signed(first, parseOperand(stream));
   return parseChain(
     stream,
@@ -106,13 +108,12 @@ function parseOperand(stream: TokenStream): Duration {
   }
 }
 
-function parseLiteral(stream: TokenStream): NumberLiteral {
+function parseLiteral(stream: TokenStream, start = stream.peek().start): NumberLiteral {
   const token = stream.take();
   const value = literalValue(stream, token);
   // A number that is none would be any duration at all.
-  if (!(value <= SECONDS_MAX)) throw stream.error(token.start, "duration out of range");
-  const { start, end } = token;
-  return { kind: "number", value, isDuration: token.kind === "<duration>", position: { start, end } };
+  if (!(value <= SECONDS_MAX)) throw stream.error(start, "duration out of range");
+  return { kind: "number", value, isDuration: token.kind === "<duration>", position: { start, end: token.end } };
 }
 
 /** Parentheses around parentheses say nothing. */

@@ -38,8 +38,8 @@ function escape(character: string, quote: string): string {
   if (short !== undefined) return short;
   const code = character.codePointAt(0)!;
   if (code < 0x20 || code === 0x7f) return `\\x${hexOf(code, 2)}`;
-  // Half of a pair is no character; Go would hold the replacement character here.
-  if (code >= 0xd800 && code <= 0xdfff) return "\ufffd";
+  // A byte that is no UTF-8: unquote (literals.ts) keeps it so.
+  if (code >= 0xdc80 && code <= 0xdcff) return `\\x${hexOf(code - 0xdc00, 2)}`;
   return code < 0x10000 ? `\\u${hexOf(code, 4)}` : `\\U${hexOf(code, 8)}`;
 }
 

@@ -1,5 +1,6 @@
 /** Lists of labels, and what stands between a binary operator and its right side: bool, on, ignoring, group_left, fill. */
 import type { VectorMatching } from "../ast.ts";
+import { quoted } from "./go-text.ts";
 import { parseDurationSeconds, parseNumber, unquote } from "./literals.ts";
 import type { TokenStream } from "./token-stream.ts";
 import { isLabelName, startsExpression } from "./tokens.ts";
@@ -18,11 +19,14 @@ export function parseLabels(stream: TokenStream): string[] {
 }
 
 function parseLabel(stream: TokenStream): string {
-  if (isLabelName(stream.peek())) return stream.take().text;
-  if (stream.peek().kind !== "<string>") throw stream.unexpected(" in grouping opts, expected label");
-  const { text, start } = stream.take();
-  const name = unquote(text);
-  if (name === "") throw stream.error(start, 'invalid label name for grouping: ""');
+  const token = stream.peek();
+  if (token.kind !== "<string>" && !isLabelName(token)) throw stream.unexpected(" in grouping opts, expected label");
+  stream.take();
+  const name = token.kind === "<string>" ? unquote(token.text) : token.text;
+  // Colons have slipped through since long before names could be quoted.
+  const hasColon = token.kind === "<metric identifier>" && stream.options.unquotedNames === true;
+  if (name === "" || !name.isWellFormed() || hasColon)
+    throw stream.error(token.start, `invalid label name for grouping: ${quoted(name)}`);
   return name;
 }
 

@@ -1,4 +1,5 @@
 /** The values of literals, read as Go reads them. */
+import { isUtf8 } from "node:buffer";
 import { DURATION_MS_MAX, parseDurationMs } from "../../../base/duration.ts";
 import { quoted } from "./go-text.ts";
 
@@ -68,7 +69,7 @@ function problemOfDuration(text: string): string {
 
 /**
  * The text that a string literal stands for. The lexer has checked its escapes. Those that name single bytes may spell out
- * UTF-8; bytes that are none become U+FFFD.
+ * UTF-8; a byte that is none becomes the lone surrogate U+DC00 + byte, which equals nothing that was ever stored.
  */
 export function unquote(literal: string): string {
   const inside = literal.slice(1, -1);
@@ -80,7 +81,21 @@ export function unquote(literal: string): string {
     at = match.index + match[0].length;
   }
   parts.push(Buffer.from(inside.slice(at)));
-  return Buffer.concat(parts).toString();
+  const bytes = Buffer.concat(parts);
+  return isUtf8(bytes) ? bytes.toString() : withBrokenBytes(bytes);
+}
+
+function withBrokenBytes(bytes: Buffer): string {
+  let text = "";
+  for (let at = 0; at < bytes.length;) {
+    const lead = bytes[at]!;
+    const length = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    const character = bytes.subarray(at, at + length);
+    const isWhole = isUtf8(character);
+    text += isWhole ? character.toString() : String.fromCharCode(0xdc00 + lead);
+    at += isWhole ? character.length : 1;
+  }
+  return text;
 }
 
 const ESCAPE = /\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-7]{3}|[^])/g;

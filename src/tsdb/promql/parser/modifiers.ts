@@ -60,5 +60,5 @@ export function withExtension(stream: TokenStream, expression: Expression, word:
   return expression.kind === "matrix-selector" ? { ...expression, selector: extended } : extended;
 }
 
-/** As Go's `%f`. */
-const fixedText = (value: number): string => (Number.isFinite(value) ? `${plainText(value)}.000000` : plainText(value));
+/** As Go's `%f`; so far out, all floats are integers. */
+const fixedText = (value: number): string => (Number.isFinite(value) ? `${BigInt(value)}.000000` : plainText(value));

@@ -7,6 +7,7 @@
  */
 import { TsdbError } from "../../../base/errors.ts";
 import { Lexer } from "../lexer.ts";
+import type { ParserOptions } from "../lexer.ts";
 import { syntaxError } from "./syntax-error.ts";
 import { describe } from "./tokens.ts";
 import type { Token, TokenKind } from "./tokens.ts";
@@ -15,6 +16,7 @@ import type { Token, TokenKind } from "./tokens.ts";
 export const NESTING_MAX = 64;
 
 export class TokenStream {
+  readonly options: ParserOptions;
   readonly #query: string;
   readonly #lexer: Lexer;
   #next: Token | undefined;
@@ -22,9 +24,10 @@ export class TokenStream {
   #construct = "";
   #nesting = 0;
 
-  constructor(query: string) {
+  constructor(query: string, options: ParserOptions) {
+    this.options = options;
     this.#query = query;
-    this.#lexer = new Lexer(query);
+    this.#lexer = new Lexer(query, options);
   }
 
   /** Where the token taken last ends. */

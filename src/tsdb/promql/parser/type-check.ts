@@ -4,8 +4,7 @@
  * @see Prometheus promql/parser/parse.go, checkAST
  */
 import { METRIC_NAME } from "../../model/labels.ts";
-import { valueTest } from "../../model/value-test.ts";
-import type { Matcher } from "../../model/matcher.ts";
+import { acceptsEmpty } from "../../model/value-test.ts";
 import type { TsdbError } from "../../../base/errors.ts";
 import { typeOf } from "../ast.ts";
 import type {
@@ -182,10 +181,4 @@ class TypeCheck {
     const spaces = /^[ \t\n\r]*/.exec(this.#query.slice(end))![0].length;
     return syntaxError(this.#query, end + spaces, message);
   }
-}
-
-/** A label that a series does not have counts as the empty string. */
-export function acceptsEmpty(matcher: Matcher): boolean {
-  const isNegative = matcher.type === "!=" || matcher.type === "!~";
-  return valueTest(matcher).passes("") !== isNegative;
 }
