@@ -9,10 +9,10 @@ import { coldOf, hasPage } from "./series";
  * @returns chunks dropped
  */
 export function dropChunks(first: u32, count: u32, before: f64): u32 {
-  const end = min<u32>(header().seriesNext, first + count);
-  let dropped: u32 = 0;
+  const refs = min<u32>(count, max(header().seriesNext, first) - first);
   // What is let go of is noted in cells of limbo.
-  if (!reserveHeap(heapBytesForCells(count))) return 0;
-  for (let ref = first; ref < end; ref++) if (hasPage(ref)) dropped += dropEntries(coldOf(ref), before);
+  if (!reserveHeap(heapBytesForCells(refs))) return 0;
+  let dropped: u32 = 0;
+  for (let ref = first; ref < first + refs; ref++) if (hasPage(ref)) dropped += dropEntries(coldOf(ref), before);
   return dropped;
 }

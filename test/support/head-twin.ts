@@ -1,0 +1,170 @@
+/**
+ * What a head must do with write requests, on Maps and arrays: labels, limits, order of samples, where chunks end. Written
+ * from the rules (storage.ts, docs/reference/http-api.md), without a look at how the kernel does it.
+ */
+import type { RejectReason } from "../../src/tsdb/storage.ts";
+import { type ByteLabel, parseWriteRequest, type TwinSample } from "./remote-write-twin.ts";
+
+export interface TwinLimits {
+  readonly labelsPerSeriesMax: number;
+  readonly labelNameBytesMax: number;
+  readonly labelValueBytesMax: number;
+  readonly seriesPerRequestMax: number;
+  readonly retentionMs: number;
+}
+
+export interface TwinHeadSeries {
+  /** Ordered by name, without empty values. */
+  readonly labels: readonly ByteLabel[];
+  /** Every sample that was ever stored. */
+  readonly samples: TwinSample[];
+  /** Where in `samples` each chunk begins; the last chunk is open. */
+  readonly chunkStarts: number[];
+  /** Chunks that were dropped, from the oldest on. */
+  droppedChunks: number;
+}
+
+/** What a request came to. */
+export interface TwinAnswer {
+  readonly accepted: number;
+  readonly duplicates: number;
+  readonly rejected: ReadonlyMap<RejectReason, number>;
+  /** In the order in which they were stored. */
+  readonly stored: readonly StoredSample[];
+}
+
+export interface StoredSample extends TwinSample {
+  readonly series: TwinHeadSeries;
+}
+
+const FUTURE_MS = 600_000n;
+const CHUNK_SAMPLES = 120;
+const CHUNK_RANGE_MS = 7_200_000n;
+const strict = new TextDecoder("utf-8", { fatal: true });
+
+export class HeadTwin {
+  readonly series = new Map<string, TwinHeadSeries>();
+  readonly #limits: TwinLimits;
+
+  constructor(limits: TwinLimits) {
+    this.#limits = limits;
+  }
+
+  /** @throws Error when the message is malformed */
+  ingest(message: Uint8Array, nowMs: number): TwinAnswer {
+    const rejected = new Map<RejectReason, number>();
+    const reject = (reason: RejectReason, count: number): void =>
+      void rejected.set(reason, (rejected.get(reason) ?? 0) + count);
+    const request = parseWriteRequest(message);
+    const timeFault = ({ timestampMs }: TwinSample): RejectReason | undefined => {
+      if (timestampMs > BigInt(nowMs) + FUTURE_MS) return "too_far_in_future";
+      return timestampMs < BigInt(nowMs) - BigInt(this.#limits.retentionMs) ? "too_old" : undefined;
+    };
+
+    // All series are found or made first.
+    const rows: { readonly series: TwinHeadSeries; readonly samples: readonly TwinSample[] }[] = [];
+    for (const { labels, samples, histograms } of request) {
+      if (histograms > 0) reject("unsupported", histograms);
+      if (samples.length === 0) continue;
+      const checked = this.#check(labels);
+      if (typeof checked === "string") {
+        reject(checked, samples.length);
+        continue;
+      }
+      const key = keyOf(checked);
+      if (!this.series.has(key)) {
+        const faults = samples.map(timeFault);
+        if (faults.every((fault) => fault !== undefined)) {
+          for (const fault of faults) reject(fault, 1);
+          continue;
+        }
+        this.series.set(key, { labels: checked, samples: [], chunkStarts: [], droppedChunks: 0 });
+      }
+      rows.push({ series: this.series.get(key)!, samples });
+    }
+
+    let duplicates = 0;
+    const stored: StoredSample[] = [];
+    for (const { series, samples } of rows) {
+      for (const sample of samples) {
+        const newest = series.samples.at(-1);
+        const fault = timeFault(sample);
+        if (fault !== undefined) reject(fault, 1);
+        else if (newest !== undefined && sample.timestampMs < newest.timestampMs) reject("out_of_order", 1);
+        else if (newest?.timestampMs === sample.timestampMs) {
+          if (newest.value === sample.value) duplicates++;
+          else reject("duplicate", 1);
+        } else {
+          append(series, sample);
+          stored.push({ ...sample, series });
+        }
+      }
+    }
+    return { accepted: stored.length + duplicates, duplicates, rejected, stored };
+  }
+
+  /** The labels as a series has them, or why they are refused. */
+  #check(found: readonly (ByteLabel | undefined)[]): readonly ByteLabel[] | RejectReason {
+    const { labelsPerSeriesMax, labelNameBytesMax, labelValueBytesMax } = this.#limits;
+    // Nobody looks further than one label past twice the limit.
+    const looked = found.slice(0, labelsPerSeriesMax * 2 + 1);
+    const labels = looked.filter((label) => label !== undefined);
+    if (labels.length < looked.length) return "labels_invalid";
+    if (labels.length > labelsPerSeriesMax * 2) return "label_count";
+    for (const [name, value] of labels) {
+      if (name === "") return "labels_invalid";
+      if (name.length > labelNameBytesMax) return "label_name_length";
+      if (value.length > labelValueBytesMax) return "label_value_length";
+      if (!isText(name) || !isText(value)) return "labels_invalid";
+    }
+    const present = labels.filter(([, value]) => value !== "");
+    if (present.length > labelsPerSeriesMax) return "label_count";
+    if (new Set(labels.map(([name]) => name)).size < labels.length) return "labels_invalid";
+    if (!present.some(([name]) => name === "__name__")) return "labels_invalid";
+    return present.sort(([a], [b]) => (a < b ? -1 : 1));
+  }
+
+  /** Drops full chunks whose newest sample is older than `beforeMs`. @returns how many */
+  dropChunks(beforeMs: number): number {
+    let dropped = 0;
+    for (const series of this.series.values()) {
+      const { samples, chunkStarts } = series;
+      while (series.droppedChunks < chunkStarts.length - 1) {
+        const end = chunkStarts[series.droppedChunks + 1]!;
+        if (samples[end - 1]!.timestampMs >= BigInt(beforeMs)) break;
+        series.droppedChunks++;
+        dropped++;
+      }
+    }
+    return dropped;
+  }
+
+  /** The samples of a series that were not dropped. */
+  static samplesOf({ samples, chunkStarts, droppedChunks }: TwinHeadSeries): readonly TwinSample[] {
+    return samples.slice(chunkStarts[droppedChunks] ?? 0);
+  }
+}
+
+function append({ samples, chunkStarts }: TwinHeadSeries, sample: TwinSample): void {
+  const range = (timestampMs: bigint): bigint =>
+    timestampMs / CHUNK_RANGE_MS - (timestampMs % CHUNK_RANGE_MS < 0n ? 1n : 0n);
+  const start = chunkStarts.at(-1);
+  const isFull =
+    start === undefined ||
+    samples.length - start === CHUNK_SAMPLES ||
+    range(samples.at(-1)!.timestampMs) !== range(sample.timestampMs);
+  if (isFull) chunkStarts.push(samples.length);
+  samples.push(sample);
+}
+
+/** Label texts are byte strings, so their order is that of bytes. */
+export const keyOf = (labels: readonly ByteLabel[]): string => JSON.stringify(labels);
+
+function isText(bytes: string): boolean {
+  try {
+    strict.decode(Buffer.from(bytes, "latin1"));
+    return true;
+  } catch {
+    return false;
+  }
+}

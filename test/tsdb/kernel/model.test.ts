@@ -1,0 +1,384 @@
+/**
+ * The head's tables against Maps: random operations on the debug build, whose canaries check every recycled cell, and on a
+ * twin that does the same by the book. A run is repeated by its seed.
+ */
+import { expect, test } from "vitest";
+import { decodeRecordHeader, RECORD_HEADER_BYTES, recordCrc } from "../../../src/tsdb/wal/format.ts";
+import { INGEST, REENCODE_DONE, REPLAY } from "../../../src/tsdb/kernel/head-exports.ts";
+import type { Matcher } from "../../../src/tsdb/model/matcher.ts";
+import { HeadTwin, keyOf, type TwinHeadSeries, type TwinLimits } from "../../support/head-twin.ts";
+import { CHUNK_ENTRY_HEADER_BYTES, type FoundChunk, KernelHead } from "../../support/kernel-head.ts";
+import { Random, seedFromEnv } from "../../support/random.ts";
+import { type ByteLabel, type TwinSample, type TwinSeries, writeRequest } from "../../support/remote-write-twin.ts";
+import { WalSegmentReader } from "../../support/wal-record-twin.ts";
+
+const RUNS = 4;
+const OPERATIONS = 700;
+const START_MS = Date.UTC(2026, 0, 1);
+const MINUTE_MS = 60_000;
+const LIMITS: TwinLimits = {
+  labelsPerSeriesMax: 6,
+  labelNameBytesMax: 20,
+  labelValueBytesMax: 30,
+  seriesPerRequestMax: 500,
+  retentionMs: 100 * 86_400_000,
+};
+const SLOT = 3;
+const PINNED_SLOT = 5;
+
+/** Records of a segment and, once they are synced, how far that goes. */
+interface Segment {
+  readonly records: { readonly sequence: number; readonly data: Uint8Array }[];
+}
+
+class Model {
+  readonly #random: Random;
+  readonly head = new KernelHead({ limits: LIMITS });
+  readonly twin = new HeadTwin(LIMITS);
+  /** The log: what is in doubt after a failed sync stays in its segment, as it may on a disk. */
+  readonly #segments: Segment[] = [{ records: [] }];
+  #refs = new Map<TwinHeadSeries, number>();
+  #nowMs = START_MS;
+  #synced = 0;
+  #taken = 0;
+  #pinned: { readonly chunk: FoundChunk; readonly copy: Uint8Array }[] | undefined;
+
+  constructor(random: Random) {
+    this.#random = random;
+  }
+
+  step(): void {
+    const random = this.#random;
+    const dice = random.next();
+    if (dice < 0.55) this.#ingest(this.#request());
+    else if (dice < 0.62) this.#ingest([this.#burst()]);
+    else if (dice < 0.66) this.#nowMs += random.pick([1, 15_000, MINUTE_MS, 30 * MINUTE_MS, 150 * MINUTE_MS]);
+    else if (dice < 0.74) this.#write(random.chance(0.8));
+    else if (dice < 0.8) this.#seal();
+    else if (dice < 0.83) this.#drop();
+    else if (dice < 0.9) this.#pin();
+    else if (dice < 0.95) this.head.kernel.advanceEpoch();
+    else this.check();
+  }
+
+  #request(): TwinSeries[] {
+    const random = this.#random;
+    return Array.from({ length: 1 + random.below(12) }, () => ({
+      labels: this.#labels(),
+      samples: Array.from({ length: random.chance(0.9) ? 1 : random.below(5) }, () => this.#sample()),
+    }));
+  }
+
+  /** One series with so many samples that chunks fill up. */
+  #burst(): TwinSeries {
+    const random = this.#random;
+    const step = random.pick([1, 10, 1000, 90_000]);
+    const count = random.between(50, 400);
+    const start = this.#nowMs;
+    this.#nowMs += step * count;
+    const value = this.#sample().value;
+    const samples = Array.from({ length: count }, (_, i) => ({
+      timestampMs: BigInt(start + i * step),
+      value: random.chance(0.7) ? value : bitsOf(random.below(1000) / 8),
+    }));
+    return {
+      labels: [
+        ["__name__", "burst"],
+        ["host", `h${random.below(3)}`],
+      ],
+      samples,
+    };
+  }
+
+  #labels(): ByteLabel[] {
+    const random = this.#random;
+    const isWide = random.chance(0.1);
+    const values = isWide ? 100_000 : 4;
+    const labels: ByteLabel[] = [
+      ["__name__", random.pick(["up", "cpu", "é".repeat(3), "m\u00ffé"].slice(0, isWide ? 2 : 3))],
+    ];
+    for (const name of ["a", "ab", "b", "host", "__proto__"]) {
+      if (random.chance(0.4)) labels.push([name, random.chance(0.05) ? "" : `v${random.below(values)}`]);
+    }
+    // Text is kept as bytes.
+    const encoded = labels.map(([name, value]): ByteLabel => [utf8(name), utf8(value)]);
+    if (random.chance(0.03))
+      encoded.push(
+        random.pick<ByteLabel>([
+          ["a", "again"],
+          ["", "x"],
+          ["x", "\xff"],
+          ["n".repeat(21), "x"],
+        ]),
+      );
+    if (random.chance(0.02)) encoded.push(["x", "v".repeat(31)]);
+    if (random.chance(0.02)) encoded.shift();
+    if (random.chance(0.02)) for (let i = 0; i < random.below(14); i++) encoded.push([`n${i}`, random.pick(["", "1"])]);
+    // Senders sort by bytes; some do not.
+    if (random.chance(0.1)) return encoded.sort(() => random.next() - 0.5);
+    return encoded.sort(([a], [b]) => (a < b ? -1 : 1));
+  }
+
+  #sample(): TwinSample {
+    const random = this.#random;
+    const ago = random.chance(0.8) ? random.below(2000) : random.below(4 * 3_600_000);
+    const offset = random.chance(0.01) ? random.pick([-(2 ** 53), 700_000, 2 ** 54, -101 * 86_400_000]) : -ago;
+    // Whole seconds, so that some samples fall on the same one.
+    const timestampMs = BigInt(Math.round((this.#nowMs + offset) / 1000) * 1000);
+    const value = random.chance(0.9)
+      ? bitsOf(random.below(5))
+      : random.pick([0x7ff0_0000_0000_0002n, 1n << 63n, 1n, bitsOf(Math.PI)]);
+    return { timestampMs, value };
+  }
+
+  #ingest(request: readonly TwinSeries[]): void {
+    const message = writeRequest(request, this.#random.chance(0.5) ? this.#random : undefined);
+    const before = this.head.sequence;
+    const answer = this.head.ingest(message, this.#nowMs);
+    if (answer === INGEST.overloaded) {
+      this.#write(true);
+      this.head.flush(this.#synced, true);
+      return;
+    }
+    const expected = this.twin.ingest(message, this.#nowMs);
+    expect(answer).toEqual({
+      accepted: expected.accepted,
+      duplicates: expected.duplicates,
+      rejected: expected.rejected,
+    });
+    expect(this.head.sequence).toBe(before + (expected.stored.length > 0 ? 1 : 0));
+    if (expected.stored.length > 0) this.#logged.push(expected.stored);
+    this.#nowMs += 500;
+  }
+  /** What each record must say, from sequence 1 on. */
+  readonly #logged: { readonly series: TwinHeadSeries; readonly timestampMs: bigint; readonly value: bigint }[][] = [];
+
+  /** Brings records to the log; a sync may fail, and then all that is in doubt is written again to a fresh segment. */
+  #write(succeeds: boolean): void {
+    const { kernel } = this.head;
+    this.#take();
+    if (succeeds) {
+      this.#synced = this.#taken;
+      kernel.setSynced(BigInt(this.#synced));
+      if (this.#random.chance(0.3)) {
+        kernel.beginSegment();
+        this.#segments.push({ records: [] });
+      }
+      return;
+    }
+    this.#segments.push({ records: [] });
+    for (let from = 0; from !== REENCODE_DONE;) {
+      from = kernel.reencodePending(from) >>> 0;
+      this.#take();
+    }
+  }
+
+  #take(): void {
+    const bytes = this.head.takeRecords();
+    for (let at = 0; at < bytes.length;) {
+      const { sequence, dataBytes, syncedUpTo, crc } = decodeRecordHeader(bytes, at);
+      expect(recordCrc(bytes, at, dataBytes)).toBe(crc);
+      expect(syncedUpTo).toBeLessThanOrEqual(this.#synced);
+      const start = at + RECORD_HEADER_BYTES;
+      this.#segments.at(-1)!.records.push({ sequence, data: bytes.slice(start, start + dataBytes) });
+      this.#taken = sequence;
+      at = start + dataBytes;
+    }
+  }
+
+  #seal(): void {
+    const random = this.#random;
+    if (random.chance(0.3)) {
+      // A write that fails: the same block comes again.
+      const first = this.head.takeBlock(this.#synced, true);
+      if (first === undefined) return;
+      this.head.kernel.sealUntake();
+      const again = this.head.takeBlock(this.#synced, true);
+      expect(again).toEqual(first);
+      this.head.writeBlock(again!);
+      this.head.kernel.sealRelease();
+      return;
+    }
+    this.head.flush(this.#synced, random.chance(0.5));
+  }
+
+  #drop(): void {
+    const before = this.#nowMs - this.#random.below(6 * 3_600_000);
+    const expected = this.twin.dropChunks(before);
+    expect(this.head.kernel.dropChunks(0, 2 ** 28, before)).toBe(expected);
+  }
+
+  /** A reader that stays pinned over other operations: what it was pointed at must not change meanwhile. */
+  #pin(): void {
+    const { kernel } = this.head;
+    if (this.#pinned !== undefined) {
+      for (const { chunk, copy } of this.#pinned) expect(Buffer.compare(chunk.bytes, copy)).toBe(0);
+      kernel.unpin(PINNED_SLOT);
+      this.#pinned = undefined;
+      return;
+    }
+    const refs = this.head.select(PINNED_SLOT, [], 0, Number.MAX_VALUE);
+    kernel.pin(PINNED_SLOT);
+    // Open chunks are copied to the slot's scratch, which the next gather of this slot writes over; there is none.
+    this.#pinned = this.head.gather(PINNED_SLOT, refs.slice(0, 50), 0, Number.MAX_VALUE).map((chunk) => ({
+      chunk,
+      copy: Uint8Array.from(chunk.bytes),
+    }));
+  }
+
+  check(): void {
+    const { head, twin } = this;
+    const { at } = head.memory;
+    expect(head.memory.u32(at.H_SERIES_COUNT)).toBe(twin.series.size);
+    const chunks = [...twin.series.values()].map(({ chunkStarts, droppedChunks }) => ({
+      full: Math.max(0, chunkStarts.length - 1 - droppedChunks),
+      open: Math.min(1, chunkStarts.length),
+    }));
+    expect(head.memory.u32(at.H_FULL_CHUNKS)).toBe(chunks.reduce((sum, { full }) => sum + full, 0));
+    expect(head.memory.u32(at.H_OPEN_CHUNKS)).toBe(chunks.reduce((sum, { open }) => sum + open, 0));
+    this.#checkSelection();
+    this.#checkSamples();
+  }
+
+  /** Random matchers find what a filter over all series finds. */
+  #checkSelection(): void {
+    const random = this.#random;
+    const matchers = Array.from({ length: random.below(4) }, (): Matcher => {
+      const type = random.pick(["=", "!=", "=~", "!~"] as const);
+      const name = random.pick(["__name__", "a", "b", "host", "nowhere", "__proto__"]);
+      const value =
+        type === "=" || type === "!="
+          ? random.pick(["", "v1", "up", "h1"])
+          : random.pick(["", "v.*", "v1|v2", ".+", ".*"]);
+      return { type, name, value };
+    });
+    const found = this.head.select(SLOT, matchers, -Number.MAX_VALUE, Number.MAX_VALUE);
+    const expected = [...this.twin.series.values()].filter(
+      ({ labels, samples, ...series }) =>
+        matchers.every(({ type, name, value }) => {
+          const text = labels.find(([labelName]) => labelName === name)?.[1] ?? "";
+          const isMatch = type === "=" || type === "!=" ? text === value : new RegExp(`^(?:${value})$`).test(text);
+          return isMatch === (type === "=" || type === "=~");
+        }) && HeadTwin.samplesOf({ labels, samples, ...series }).length > 0,
+    );
+    expect(new Set(found.map((ref) => keyOf(this.head.labelsOf(ref))))).toEqual(
+      new Set(expected.map(({ labels }) => keyOf(labels))),
+    );
+    expect(found.length).toBe(expected.length);
+  }
+
+  /** Everything, and everything in a range, is read back bit for bit. */
+  #checkSamples(): void {
+    const refs = this.head.select(SLOT, [], -Number.MAX_VALUE, Number.MAX_VALUE);
+    const isWhole = this.#random.chance(0.3);
+    const maxt = isWhole ? Number.MAX_VALUE : this.#nowMs - this.#random.below(8 * 3_600_000);
+    const mint = isWhole ? -Number.MAX_VALUE : maxt - this.#random.below(8 * 3_600_000);
+    const found = this.head.samplesOf(SLOT, refs, mint, maxt);
+    refs.forEach((ref, i) => {
+      const series = this.twin.series.get(keyOf(this.head.labelsOf(ref)))!;
+      this.#refs.set(series, ref);
+      const inRange = ({ timestampMs }: TwinSample): boolean => timestampMs >= mint && timestampMs <= maxt;
+      expectSame(found[i]!.filter(inRange), HeadTwin.samplesOf(series).filter(inRange));
+    });
+  }
+
+  /** Each record says what its request came to; and a head that is filled from files and log is the same head. */
+  checkLog(): void {
+    this.#write(true);
+    this.check();
+    const says = new Map<number, unknown>();
+    for (const { records } of this.#segments) {
+      const reader = new WalSegmentReader();
+      for (const { sequence, data } of records) {
+        const rows = reader
+          .decode(data)
+          .rows.map(({ ref, ...sample }) => ({ ...sample, labels: reader.labelsOf(ref) }));
+        // A record that was written again says the same again.
+        if (says.has(sequence)) expect(rows).toEqual(says.get(sequence));
+        says.set(sequence, rows);
+      }
+    }
+    this.#logged.forEach((stored, i) => {
+      expect(says.get(i + 1)).toEqual(stored.map(({ series, ...sample }) => ({ ...sample, labels: series.labels })));
+    });
+    expect(says.size).toBe(this.#logged.length);
+
+    for (const withFiles of [false, true]) this.#checkReplay(withFiles);
+  }
+
+  #checkReplay(withFiles: boolean): void {
+    const head = new KernelHead({ limits: LIMITS });
+    const { kernel, memory } = head;
+    const buffer = memory.u32(memory.at.H_WAL_BUFFER_0);
+    if (withFiles) this.#loadFiles(head);
+    for (const { records } of this.#segments) {
+      kernel.beginSegment();
+      for (const { sequence, data } of records) {
+        memory.setI64(memory.at.H_WAL_SEQUENCE, sequence - 1);
+        memory.bytes.set(data, buffer);
+        let code = kernel.replayRecord(buffer, data.length);
+        if (code === REPLAY.sealFirst) {
+          head.flush(sequence, true);
+          code = kernel.replayRecord(buffer, data.length);
+        }
+        expect(code).toBe(REPLAY.ok);
+      }
+    }
+    const refs = head.select(SLOT, [], -Number.MAX_VALUE, Number.MAX_VALUE);
+    const samples = head.samplesOf(SLOT, refs, -Number.MAX_VALUE, Number.MAX_VALUE);
+    const stored = [...this.twin.series.values()].filter((series) => series.samples.length > 0);
+    expect(refs.length).toBe(stored.length);
+    refs.forEach((ref, i) => {
+      const series = this.twin.series.get(keyOf(head.labelsOf(ref)))!;
+      expect(this.#refs.get(series) ?? ref).toBe(ref);
+      expectSame(samples[i]!, series.samples);
+    });
+  }
+
+  #loadFiles(head: KernelHead): void {
+    for (const [index, bytes] of [...this.head.files].sort(([a], [b]) => a - b)) {
+      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+      for (let at = CHUNK_FILE_HEADER_BYTES; at < bytes.length;) {
+        const dataBytes = view.getUint32(at + 4, true) >>> 8;
+        const mint = Number(view.getBigInt64(at + 12, true));
+        const [ref, span] = [view.getUint32(at + 8, true), view.getUint32(at + 20, true)];
+        expect(head.kernel.loadChunk(ref, mint, span, index, at, dataBytes)).toBe(REPLAY.ok);
+        at += CHUNK_ENTRY_HEADER_BYTES + dataBytes;
+      }
+      head.files.set(index, bytes);
+    }
+    const newest = Math.max(1, ...this.head.files.keys());
+    head.memory.setU32(head.memory.at.H_CHUNK_FILE_INDEX, newest + 1);
+  }
+}
+
+/** As toEqual, which takes its time over many small objects. */
+function expectSame(found: readonly TwinSample[], expected: readonly TwinSample[]): void {
+  const isSame =
+    found.length === expected.length &&
+    found.every(
+      ({ timestampMs, value }, i) => timestampMs === expected[i]!.timestampMs && value === expected[i]!.value,
+    );
+  if (!isSame) expect(found).toEqual(expected);
+}
+
+const CHUNK_FILE_HEADER_BYTES = 32;
+const bitsOf = (value: number): bigint => new BigUint64Array(Float64Array.of(value).buffer)[0]!;
+const utf8 = (text: string): string => Buffer.from(text).toString("latin1");
+
+test("the head does what Maps do, whatever comes in whatever order, and its log and files say the same", () => {
+  const firstSeed = seedFromEnv();
+  for (let run = 0; run < RUNS; run++) {
+    const seed = (firstSeed + run) >>> 0;
+    const model = new Model(new Random(seed));
+    let operation = 0;
+    try {
+      for (; operation < OPERATIONS; operation++) model.step();
+      model.checkLog();
+    } catch (thrown) {
+      throw new Error(`at operation ${operation}; repeat with SEED=${seed} npm test -- kernel/model`, {
+        cause: thrown,
+      });
+    }
+  }
+});
