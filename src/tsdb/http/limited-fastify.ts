@@ -132,7 +132,8 @@ export function registerRoutes<Parts extends ProbeParts>(
         if (unready !== undefined) throw unready;
         setCommonHeaders(reply);
         reply.type("application/json");
-        return handle({ ...parts, request, reply, params: parametersOf(request) });
+        const answer = await handle({ ...parts, request, reply, params: parametersOf(request) });
+        return typeof answer === "string" ? Buffer.from(answer) : answer; // to a string Fastify adds a charset
       },
     });
 }
@@ -169,7 +170,7 @@ function sendError(reply: FastifyReply, thrown: FastifyError | TsdbError, log: L
     log.error({ operation: "http", route: reply.request.routeOptions.url, err: error }, "request failed");
   if (retryAfterSeconds !== undefined) reply.header("Retry-After", retryAfterSeconds);
   setCommonHeaders(reply);
-  return reply.code(status).type("application/json").send(body);
+  return reply.code(status).type("application/json").send(Buffer.from(body));
 }
 
 /** Fastify's own refusals, in our words; anything else stays the bug that it is. */

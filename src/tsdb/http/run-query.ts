@@ -2,6 +2,7 @@
 import { TsdbError, messageOf } from "../../base/errors.ts";
 import type { QueryAnswer } from "../query/pool.ts";
 import type { QueryJob } from "../query/protocol.ts";
+import { invalidParameter } from "./params.ts";
 import type { RouteContext } from "./route.ts";
 
 /** The answer as a route returns it; once bytes are on their way a failure can only break the connection off. */
@@ -22,12 +23,27 @@ export async function runQuery(
   } catch (error) {
     failure = messageOf(error);
     counters.queryErrors.add(error instanceof TsdbError ? error.code : "INTERNAL");
-    throw error;
+    throw ofParameter(job, error);
   } finally {
     reply.raw.off("close", onClose);
     const durationMs = clock.monotonicMs() - startMs;
     counters.queryDuration.observe(durationMs / 1000);
     log.debug({ operation: "query", ...job, failure, duration_ms: durationMs }, "query");
+  }
+}
+
+/** What cannot be parsed is refused in the name of the parameter it came in, except by the label routes. */
+function ofParameter({ kind }: QueryJob, error: unknown): unknown {
+  if (!(error instanceof TsdbError) || error.code !== "BAD_QUERY") return error;
+  switch (kind) {
+    case "instant":
+    case "range":
+    case "format":
+      return invalidParameter("query", error.message);
+    case "series":
+      return invalidParameter("match[]", error.message);
+    default:
+      return error;
   }
 }
 

@@ -150,12 +150,30 @@ test("failed queries have Prometheus' status and error type", async () => {
     queries.answer = () => Promise.reject(new TsdbError(code, "why"));
     const response = await app.inject("/api/v1/query?query=x");
     expect(response.statusCode).toBe(status);
-    expect(response.json()).toEqual({ status: "error", errorType, error: "why" });
+    const error = code === "BAD_QUERY" ? 'invalid parameter "query": why' : "why";
+    expect(response.json()).toEqual({ status: "error", errorType, error });
   }
   const page = (await app.inject("/metrics")).body;
   expect(page).toContain('tsdb_query_errors_total{code="QUERY_TIMEOUT"} 1');
   expect(page).toContain('tsdb_queries_total{kind="instant"} 5');
   expect(page).toContain("tsdb_query_duration_seconds_count 5");
+});
+
+test("what cannot be parsed is refused in the name of its parameter, except by the label routes", async () => {
+  const cases = {
+    "query_range?query=x&start=0&end=1&step=1": 'invalid parameter "query": why',
+    "format_query?query=x": 'invalid parameter "query": why',
+    "series?match[]=x": 'invalid parameter "match[]": why',
+    "labels?match[]=x": "why",
+    "label/a/values?match[]=x": "why",
+  };
+  const { app, queries } = testApp();
+  queries.answer = () => Promise.reject(new TsdbError("BAD_QUERY", "why"));
+  for (const [url, error] of Object.entries(cases)) {
+    const response = await app.inject(`/api/v1/${url}`);
+    expect(response.json(), url).toEqual({ status: "error", errorType: "bad_data", error });
+    expect(response.headers["content-type"], url).toBe("application/json");
+  }
 });
 
 test("queries wait for a database that can be read; probes, status and what is always empty do not", async () => {

@@ -9,10 +9,9 @@ import { HeldRows, MappedRows, allocateRows } from "./operator.ts";
 import type { Execution, SeriesList, VectorOperator } from "./operator.ts";
 import type { Cells } from "./sample-reader.ts";
 
+/** In Prometheus' words, and no more: clients match on them. */
 export const sameLabelset = (): TsdbError =>
-  new TsdbError("QUERY_EXECUTION", "vector cannot contain metrics with the same labelset", {
-    remedy: "Keep labels that tell the series apart, or aggregate them",
-  });
+  new TsdbError("QUERY_EXECUTION", "vector cannot contain metrics with the same labelset");
 
 /** The series without their metric name; under delayed removal they keep it and are marked. */
 export function dropName(input: VectorOperator, execution: Execution): VectorOperator {
