@@ -1,7 +1,8 @@
 /**
  * Head chunk files: full chunks, one behind the other, in the order they became full (docs/format/head-chunks.md).
  *
- *   file header, 32 B:  magic "TSDBHCK\0" | version u32 | crc32c u32 of all other header bytes | file index u64 | 0 u64
+ *   file header, 32 B:  magic "TSDBHCK\0" | version u32 | crc32c u32 of all other header bytes | file index u64 |
+ *                       kind u64: 0 chunks follow; 1 retention has dropped this file's chunks, and all files before it
  *   entry:  crc32c u32 of the rest | dataBytes << 8 | encoding u32 | ref u32 | mint i64 | maxt - mint u32 | data
  *
  * Little-endian. Entries are made in the kernel (kernel/assembly/chunk.ts).
@@ -21,12 +22,15 @@ export function chunkFileIndexOf(name: string): number | undefined {
   return /^\d{8}$/.test(name) ? Number(name) : undefined;
 }
 
-export function encodeChunkFileHeader(index: number): Uint8Array {
+export type ChunkFileKind = "chunks" | "dropped";
+
+export function encodeChunkFileHeader(index: number, kind: ChunkFileKind): Uint8Array {
   const header = new Uint8Array(CHUNK_FILE_HEADER_BYTES);
   const view = new DataView(header.buffer);
   header.set(MAGIC);
   view.setUint32(8, CHUNK_FILE_VERSION, true);
   view.setBigUint64(16, BigInt(index), true);
+  view.setBigUint64(24, kind === "dropped" ? 1n : 0n, true);
   view.setUint32(12, headerCrc(header), true);
   return header;
 }
@@ -35,7 +39,7 @@ const headerCrc = (header: Uint8Array): number =>
   crc32c(header.subarray(16, CHUNK_FILE_HEADER_BYTES), crc32c(header.subarray(0, 12)));
 
 export type ChunkFileHeader =
-  | { readonly kind: "valid"; readonly index: number }
+  | { readonly kind: ChunkFileKind; readonly index: number }
   | { readonly kind: "too-new"; readonly version: number }
   | { readonly kind: "damaged" };
 
@@ -46,7 +50,8 @@ export function decodeChunkFileHeader(bytes: Uint8Array): ChunkFileHeader {
   if (!isOurs) return { kind: "damaged" };
   const version = view.getUint32(8, true);
   if (version > CHUNK_FILE_VERSION) return { kind: "too-new", version };
-  return { kind: "valid", index: Number(view.getBigUint64(16, true)) };
+  const kind = view.getBigUint64(24, true) === 1n ? "dropped" : "chunks";
+  return { kind, index: Number(view.getBigUint64(16, true)) };
 }
 
 export interface ChunkEntry {

@@ -59,24 +59,30 @@ export async function loadChunkFiles(options: LoadOptions): Promise<LoadedChunkF
   const indexes = (await vfs.list(dir)).map(chunkFileIndexOf).filter((index) => index !== undefined);
   const files: ChunkFile[] = [];
   let chunks = 0;
+  let next = 1;
   for (const [i, index] of indexes.entries()) {
     const isLast = i === indexes.length - 1;
-    const isNext = i === 0 || index === indexes[i - 1]! + 1;
-    const found = isNext ? await loadFile(options, index) : nothingOf("a file before it is missing");
+    const found = await loadFile(options, index, next);
+    if (found.isDropped) {
+      next = index + 1;
+      continue;
+    }
     chunks += found.chunks;
-    if (found.sizeBytes > CHUNK_FILE_HEADER_BYTES) files.push({ index, ...found });
+    if (found.sizeBytes > CHUNK_FILE_HEADER_BYTES) {
+      files.push({ index, sizeBytes: found.sizeBytes, maxTimeMs: found.maxTimeMs });
+      next = index + 1;
+    }
     if (found.damage === undefined) continue;
     log[isLast ? "info" : "warn"](
       { operation: "head", file: chunkFileName(index), offset_bytes: found.sizeBytes },
-      `a head chunk file is rebuilt from the log: ${found.damage}`,
+      `a head chunk file is made again from the log: ${found.damage}`,
     );
     await cut(vfs, dir, index, found.sizeBytes, isLast);
     for (const later of indexes.slice(i + 1)) await setAside(vfs, dir, later);
     break;
   }
   const newest = files.at(-1);
-  const nextIndex = newest?.index ?? (indexes.at(-1) ?? 0) + 1;
-  return { files, chunks, nextIndex, nextOffset: newest?.sizeBytes ?? CHUNK_FILE_HEADER_BYTES };
+  return { files, chunks, nextIndex: newest?.index ?? next, nextOffset: newest?.sizeBytes ?? CHUNK_FILE_HEADER_BYTES };
 }
 
 interface FoundInFile {
@@ -84,25 +90,32 @@ interface FoundInFile {
   readonly sizeBytes: number;
   readonly maxTimeMs: number;
   readonly chunks: number;
+  readonly isDropped: boolean;
   readonly damage: string | undefined;
 }
 
-const nothingOf = (damage: string): FoundInFile => ({
+const nothing: FoundInFile = {
   sizeBytes: 0,
   maxTimeMs: Number.NEGATIVE_INFINITY,
   chunks: 0,
-  damage,
-});
+  isDropped: false,
+  damage: undefined,
+};
 
-async function loadFile({ vfs, dir, sink, check }: LoadOptions, index: number): Promise<FoundInFile> {
+/** @param next the index that the next file with chunks must have */
+async function loadFile({ vfs, dir, sink, check }: LoadOptions, index: number, next: number): Promise<FoundInFile> {
   const path = join(dir, chunkFileName(index));
   const file = await vfs.open(path, "read");
   try {
     const header = new Uint8Array(CHUNK_FILE_HEADER_BYTES);
     const decoded = decodeChunkFileHeader(header.subarray(0, await file.read(header, 0)));
     if (decoded.kind === "too-new") throw tooNew(path, decoded.version);
-    if (decoded.kind === "damaged") return nothingOf("its header is damaged");
-    if (decoded.index !== index) return nothingOf(`its header says that it is file ${chunkFileName(decoded.index)}`);
+    if (decoded.kind === "damaged") return { ...nothing, damage: "its header is damaged" };
+    if (decoded.index !== index) {
+      return { ...nothing, damage: `its header says that it is file ${chunkFileName(decoded.index)}` };
+    }
+    if (decoded.kind === "dropped") return { ...nothing, isDropped: true };
+    if (index !== next) return { ...nothing, damage: `file ${chunkFileName(next)} before it is missing` };
     return await loadEntries(file, index, sink, check);
   } finally {
     await file.close();
@@ -115,7 +128,7 @@ async function loadEntries(file: VfsFile, index: number, sink: ChunkSink, check:
   let sizeBytes = CHUNK_FILE_HEADER_BYTES;
   let maxTimeMs = Number.NEGATIVE_INFINITY;
   let chunks = 0;
-  const endsHere = (damage: string | undefined): FoundInFile => ({ sizeBytes, maxTimeMs, chunks, damage });
+  const endsHere = (damage: string | undefined): FoundInFile => ({ ...nothing, sizeBytes, maxTimeMs, chunks, damage });
   while (sizeBytes < fileBytes) {
     const filled = await file.read(buffer.bytes.subarray(0, PIECE_BYTES), sizeBytes);
     let at = 0;

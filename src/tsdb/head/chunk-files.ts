@@ -124,9 +124,12 @@ export class ChunkFileWriter {
     for (;;) {
       const oldest = this.#files[0];
       if (oldest === undefined || this.#files.length === 1 || oldest.maxTimeMs >= beforeMs) return dropped;
-      await vfs.remove(join(dir, chunkFileName(oldest.index)));
-      // One by one: files must be missing from the front only, after a power cut too.
-      await vfs.syncDir(dir);
+      const { index } = oldest;
+      const path = join(dir, chunkFileName(index));
+      // What is left says that the chunks were dropped and not lost: those of later files can stand without them.
+      await copyFile(vfs, path, path, 0, encodeChunkFileHeader(index, "dropped"));
+      const before = join(dir, chunkFileName(index - 1));
+      if (await vfs.exists(before)) await vfs.remove(before);
       this.#files.shift();
       dropped++;
     }
@@ -185,7 +188,7 @@ export class ChunkFileWriter {
     if (await vfs.exists(path)) await vfs.remove(path);
     const file = await vfs.open(path, "create");
     try {
-      await file.write(encodeChunkFileHeader(index), 0);
+      await file.write(encodeChunkFileHeader(index, "chunks"), 0);
     } catch (thrown) {
       await file.close();
       throw thrown;

@@ -95,7 +95,7 @@ export async function readLog(vfs: Vfs, dir: string, visitor: LogVisitor): Promi
   let bytes = 0;
   for (const index of indexes) bytes += await open(index, async (reader) => reader.sizeBytes);
   visitor.beginLog({ segments: indexes.length, bytes });
-  const walk = new LogWalk(dir, visitor);
+  const walk = new LogWalk(dir, visitor, indexes[0] === 1);
   for (const index of indexes) await open(index, (reader) => walk.read(index, reader));
   for (const segment of walk.damagedEnds()) {
     await open(segment.index, (reader) => walk.lookBeyond(segment, reader));
@@ -140,25 +140,33 @@ const isUsed = ({ lastSequence, isMarked }: Segment): boolean => lastSequence !=
 class LogWalk {
   readonly #dir: string;
   readonly #visitor: LogVisitor;
+  /** Retention has taken nothing: the log begins with sequence 1. */
+  readonly #isWhole: boolean;
   readonly #segments: Segment[] = [];
   readonly #losses: (Loss & { readonly after: Segment | undefined })[] = [];
   /** Damaged segments in which something was lost. */
   readonly #lossy = new Set<Segment>();
   #records = 0;
-  /** The sequence expected next; undefined before the first record. */
+  /** Index of the segment that is being read, or was last. */
+  #present = 0;
+  /** The sequence expected next; undefined when any may come. */
   #next: number | undefined;
   #durable = 0;
   /** Highest sequence that was lost behind the last record that was read. */
   #lostInTail = 0;
 
-  constructor(dir: string, visitor: LogVisitor) {
+  constructor(dir: string, visitor: LogVisitor, isWhole: boolean) {
     this.#dir = dir;
     this.#visitor = visitor;
+    this.#isWhole = isWhole;
+    if (isWhole) this.#next = 1;
   }
 
   async read(index: number, reader: SegmentReader): Promise<void> {
+    this.#present = index;
     const { header } = reader;
     const path = join(this.#dir, segmentName(index));
+    // A damaged header alone costs nothing: each record has a checksum of its own.
     if (header.kind === "too-new") throw tooNew(path, `version ${header.version} of the format`);
     const segment = { index, lastSequence: undefined as number | undefined, isMarked: false, isContradiction: false };
     const isMisnamed = header.kind === "valid" && header.index !== index;
@@ -212,31 +220,47 @@ class LogWalk {
 
   /** The present segment begins with this sequence. */
   #beginAt(sequence: number): void {
-    if (this.#next !== undefined && sequence > this.#next) this.#lose(this.#next, sequence - 1, "a segment is missing");
+    if (this.#next !== undefined && sequence > this.#next) this.#lose(this.#next, sequence - 1);
     this.#durable = Math.max(this.#durable, sequence - 1);
   }
 
   /** Sequences between the last record that was read and what is known to come behind it. */
-  #lose(firstSequence: number, lastSequence: number, otherwise: string): void {
+  #lose(firstSequence: number, lastSequence: number): void {
     const after = this.#segments.findLast(isUsed);
     const since = this.#segments.slice(after === undefined ? 0 : this.#segments.indexOf(after));
-    const damaged = since.filter(({ damage }) => damage !== undefined);
-    for (const segment of damaged) this.#lossy.add(segment);
-    const { index, endBytes, damage } = damaged[0] ?? after ?? this.#segments[0]!;
-    const reason = damage ?? otherwise;
-    this.#losses.push({ index, offsetBytes: endBytes, firstSequence, lastSequence, reason, after });
+    for (const segment of since) if (segment.damage !== undefined) this.#lossy.add(segment);
+    const lost = { firstSequence, lastSequence, after };
+    const broken = since.find((segment) => segment.damage !== undefined || !isUsed(segment));
+    const missing = this.#missingIndex(after);
+    if (broken !== undefined && (missing === undefined || broken.index < missing)) {
+      const { index, endBytes: offsetBytes, damage: reason = "it has no records" } = broken;
+      this.#losses.push({ index, offsetBytes, reason, ...lost });
+    } else if (missing !== undefined) {
+      this.#losses.push({ index: missing, offsetBytes: 0, reason: "the segment is missing", ...lost });
+    } else {
+      const { index, endBytes: offsetBytes } = after ?? { index: this.#present, endBytes: 0 };
+      this.#losses.push({ index, offsetBytes, reason: "records are missing", ...lost });
+    }
+  }
+
+  /** The first index behind a segment, up to the present one, that no file has. */
+  #missingIndex(after: Segment | undefined): number | undefined {
+    if (after === undefined) return undefined;
+    const there = new Set(this.#segments.map(({ index }) => index)).add(this.#present);
+    for (let index = after.index + 1; index < this.#present; index++) if (!there.has(index)) return index;
+    return undefined;
   }
 
   /** Damaged segments that no later record, or no earlier one, tells the loss of. */
   damagedEnds(): Segment[] {
     const isUnread = ({ damage, isMisnamed }: Segment): boolean => damage !== undefined && !isMisnamed;
-    const first = this.#segments.findIndex(isUsed);
+    const first = this.#isWhole ? 0 : this.#segments.findIndex(isUsed);
     const last = this.#segments.findLastIndex(isUsed);
     return this.#segments.filter((segment, i) => (i < first || i >= last) && isUnread(segment));
   }
 
   async lookBeyond(segment: Segment, reader: SegmentReader): Promise<void> {
-    const first = this.#segments.findIndex(isUsed);
+    const first = this.#isWhole ? 0 : this.#segments.findIndex(isUsed);
     const next = this.#next ?? 1;
     if (this.#segments.indexOf(segment) < first) {
       // The log begins with a segment that cannot be read: what came before it is not known.
@@ -255,7 +279,7 @@ class LogWalk {
 
   result(): Omit<LogSummary, "nextIndex"> {
     const next = this.#next ?? 1;
-    if (this.#lostInTail >= next) this.#lose(next, this.#lostInTail, "its records cannot be read");
+    if (this.#lostInTail >= next) this.#lose(next, this.#lostInTail);
     const lastSequence = Math.max(next - 1, this.#lostInTail);
     const repairs = this.#segments.flatMap((segment) => this.#repairsOf(segment));
     return { records: this.#records, lastSequence, losses: this.#losses.map(({ after: _, ...loss }) => loss), repairs };
