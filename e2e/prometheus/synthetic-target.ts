@@ -183,7 +183,19 @@ function latency(beat: number): string {
 }
 
 function oddNames(beat: number): string {
-  const cities = ["Zürich", "東京", "🚀 base", 'say "hi"\\n', "two\nlines", "tab\there", " ", "__proto__", "10", "9"];
+  const cities = [
+    "Zürich",
+    "東京",
+    "🚀 base",
+    'say "hi"\\n',
+    "two\nlines",
+    "tab\there",
+    "<a href='x'>&</a>",
+    " ",
+    "__proto__",
+    "10",
+    "9",
+  ];
   return [
     ...cities.map((city, i) => line("synthetic_city", { city, constructor: String(i % 3) }, beat + i)),
     line("synthetic_city", {}, beat),
