@@ -3,6 +3,7 @@
  *
  *   shared memory ──HeadStorage: select, copy chunks──▶ QueryMemory ──engine──▶ QueryResult ──▶ bytes of JSON
  */
+import { realVfs } from "../../base/vfs.ts";
 import { HeadStorage } from "../head/head-storage.ts";
 import type { QueryBudget } from "../promql/budget.ts";
 import { executeInstant, executeRange } from "../promql/engine.ts";
@@ -11,6 +12,7 @@ import { KernelReader } from "../promql/kernel-reader.ts";
 import { parseExpression, parseSeriesSelector } from "../promql/parser.ts";
 import { QueryMemory } from "../promql/query-memory.ts";
 import { renderJson } from "../promql/result-json.ts";
+import { ReadAhead } from "./read-ahead.ts";
 import { labelNames, labelValues, series } from "./metadata.ts";
 import type { QueryJob, Selection } from "./protocol.ts";
 import { serveQueries } from "./worker-loop.ts";
@@ -20,13 +22,15 @@ import type { JobRunner } from "./worker-loop.ts";
 const KEPT_BYTES_MAX = 64 * 1024 * 1024;
 
 serveQueries(({ attachment }): JobRunner => {
-  const storage = new HeadStorage(attachment);
+  const files = new ReadAhead(realVfs);
+  const storage = new HeadStorage(attachment, files.vfs);
   let memory = new QueryMemory(attachment.module);
 
   return function* run(job, budget) {
     try {
       yield* answer(job, budget, storage, memory);
     } finally {
+      files.clear();
       if (memory.sizeBytes > KEPT_BYTES_MAX) memory = new QueryMemory(attachment.module);
     }
   };
