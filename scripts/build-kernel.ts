@@ -62,6 +62,7 @@ const isFresh =
   readFileSync(stampFile, "utf8") === sources &&
   variants.every(({ name }) => existsSync(join(distDir, `${name}.wasm`)));
 if (!isFresh) {
+  console.log("Compiling the kernel, as its sources are new (some seconds)");
   mkdirSync(distDir, { recursive: true });
   for (const variant of variants) await compile(variant);
   writeFileSync(stampFile, sources);

@@ -90,7 +90,7 @@ function parseUrl(url: string): URL {
 function refusal({ status, statusText, retryAfter, text }: Answer, origin: string): CommandError {
   const answered = errorOf(text);
   const message = answered
-    ? printable(answered)
+    ? printable(answered.replace(/^invalid parameter "query": /, ""))
     : `${origin} answered ${status} ${statusText}, and not as a database does`;
   const remedy =
     status === 503

@@ -19,7 +19,7 @@ export interface PlotOptions {
   readonly color: boolean;
 }
 
-/** More lines than this in one plot tell nothing. */
+/** More lines than this in one plot tell nothing; the highest are drawn. */
 export const SERIES_DRAWN_MAX = 10;
 
 const BRAILLE = 0x2800;
@@ -31,7 +31,7 @@ const dotBits = [
 const colors = [32, 33, 34, 35, 36, 31, 92, 93, 94, 95] as const;
 
 export function plot(series: readonly PlotSeries[], options: PlotOptions): string {
-  const drawn = series.slice(0, SERIES_DRAWN_MAX);
+  const drawn = highest(series);
   const range = valueRange(drawn);
   if (!range) return "No finite values to plot.\n";
 
@@ -65,9 +65,18 @@ export function plot(series: readonly PlotSeries[], options: PlotOptions): strin
   lines.push(`${" ".repeat(gutter)} └${"─".repeat(canvas.columns)}`);
   lines.push(timeAxis(options, gutter + 2, canvas.columns));
   lines.push(...legend(drawn, paint));
-  if (series.length > drawn.length)
-    lines.push(`... and ${series.length - drawn.length} more series that are not drawn`);
+  if (series.length > drawn.length) lines.push(`... and ${series.length - drawn.length} more series, which stay lower`);
   return lines.map((line) => `${line.trimEnd()}\n`).join("");
+}
+
+/** As many series as are drawn, in the order that they came in. */
+function highest(series: readonly PlotSeries[]): readonly PlotSeries[] {
+  if (series.length <= SERIES_DRAWN_MAX) return series;
+  const peak = ({ values }: PlotSeries): number =>
+    values.reduce((max, value) => (Number.isFinite(value) && value > max ? value : max), -Infinity);
+  const byPeak = series.toSorted((a, b) => peak(b) - peak(a));
+  const drawn = new Set(byPeak.slice(0, SERIES_DRAWN_MAX));
+  return series.filter((each) => drawn.has(each));
 }
 
 class Canvas {

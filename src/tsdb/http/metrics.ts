@@ -291,6 +291,9 @@ export class MetricsPage {
     this.#sources = sources;
     this.#openMetrics.setContentType(Registry.OPENMETRICS_CONTENT_TYPE);
     collectDefaultMetrics({ register: this.#text });
+    // Gauges whose names end like a counter's; tsdb_goroutines has their number.
+    for (const kind of ["handles", "requests", "resources"])
+      for (const name of [`nodejs_active_${kind}`, `nodejs_active_${kind}_total`]) this.#text.removeSingleMetric(name);
     for (const metric of this.#text.getMetricsAsArray()) this.#register(metric as unknown as PrintableMetric);
     let current: { readonly sources: MetricSources } | undefined;
     // All rows of one scrape read the same numbers.

@@ -180,7 +180,10 @@ test("warnings and infos of an answer go to standard error", async () => {
 });
 
 test("what the server refuses is told in its words, with exit code 1; not ready is 4", async () => {
-  answerJson({ status: "error", errorType: "bad_data", error: '1:5: parse error: unexpected "x"' }, 400);
+  answerJson(
+    { status: "error", errorType: "bad_data", error: 'invalid parameter "query": 1:5: parse error: unexpected "x"' },
+    400,
+  );
   expect(await runTsdb(["query", "a + x x", "--url", url])).toMatchObject({
     code: 1,
     stdout: "",

@@ -46,9 +46,11 @@ test("no line is wider than the terminal, whatever the values", () => {
         expect(Array.from(line).length).toBeLessThanOrEqual(columns);
 });
 
-test("series beyond the tenth are counted, not drawn; colours only when asked for", () => {
+test("of more than ten series the highest are drawn and the others counted; colours only when asked for", () => {
   const many = Array.from({ length: 12 }, (_, n) => seriesOf(`s${n}`, (i) => i * n));
-  expect(plot(many, options)).toContain("... and 2 more series that are not drawn");
+  expect(plot(many, options)).toContain("... and 2 more series, which stay lower");
+  expect(plot(many, options)).toMatch(/\n━━ s2 [^]*\n━━ s11 /);
+  expect(plot(many, options)).not.toMatch(/━━ s[01] /);
   expect(plot(many, options)).not.toContain("\u001b");
   expect(plot(many, { ...options, color: true })).toContain("\u001b[32m");
 });

@@ -105,6 +105,14 @@ test("bad parameters are refused as Prometheus refuses them", async () => {
       `${range}start=0&end=11001&step=1`,
       "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
     ],
+    [
+      `${range}start=0&end=60&step=0.0001`,
+      "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
+    ],
+    [
+      `${range}start=0&end=0&step=0.0001`,
+      'invalid parameter "step": zero or negative query resolution step widths are not accepted. Try a positive integer',
+    ],
     ["series", "no match[] parameter provided"],
     [
       "labels?start=x",

@@ -2,6 +2,7 @@
  * PromQL and metadata queries: parameters are checked here, in Prometheus' order and words; parsing, evaluation and
  * printing happen in a query worker, whose bytes are passed on. A client that hangs up cancels its query.
  */
+import type { TsdbError } from "../../../base/errors.ts";
 import type { Evaluation, Selection } from "../../query/protocol.ts";
 import { TIME_MAX_MS, TIME_MIN_MS, badRequest, goQuote, invalidParameter, unescapeLabelName } from "../params.ts";
 import type { RequestParameters } from "../params.ts";
@@ -22,21 +23,22 @@ async function range(context: RouteContext) {
   const startMs = params.time("start");
   const endMs = params.time("end");
   if (endMs < startMs) throw invalidParameter("end", "end timestamp must not be before start time");
-  const stepMs = Math.trunc(params.duration("step"));
-  if (stepMs <= 0)
-    throw invalidParameter(
-      "step",
-      "zero or negative query resolution step widths are not accepted. Try a positive integer",
-    );
+  const exactStepMs = params.duration("step");
+  if (exactStepMs <= 0) throw noStep();
   const { pointsMax } = deps.options.query;
-  if (Math.floor((endMs - startMs) / stepMs) > pointsMax)
+  if (Math.floor((endMs - startMs) / exactStepMs) > pointsMax)
     throw badRequest(
       `exceeded maximum resolution of ${pointsMax.toLocaleString("en-US")} points per timeseries. ` +
         "Try decreasing the query resolution (?step=XX)",
     );
+  const stepMs = Math.trunc(exactStepMs);
+  if (stepMs === 0) throw noStep();
   const timeoutMs = params.timeout(deps.options.query.timeoutMs);
   return runQuery(context, { kind: "range", startMs, endMs, stepMs, ...evaluation(context, limit) }, timeoutMs);
 }
+
+const noStep = (): TsdbError =>
+  invalidParameter("step", "zero or negative query resolution step widths are not accepted. Try a positive integer");
 
 function evaluation(context: RouteContext, limit: number): Evaluation {
   const { deps, params } = context;

@@ -1,5 +1,5 @@
 /** What the server says about itself, in the shapes of Prometheus' status API. */
-import { availableParallelism } from "node:os";
+import { availableParallelism, totalmem } from "node:os";
 import { basename } from "node:path";
 import type { DatabaseApi } from "../../db.ts";
 import type { CardinalityStats } from "../../query/protocol.ts";
@@ -43,7 +43,7 @@ function runtimeInfo({ deps: { clock, config, database, runtime } }: RouteContex
     corruptionCount: database.damage.length,
     goroutineCount: process.getActiveResourcesInfo().length,
     GOMAXPROCS: availableParallelism(),
-    GOMEMLIMIT: process.constrainedMemory(),
+    GOMEMLIMIT: Math.min(process.constrainedMemory() || Infinity, totalmem()),
     GOGC: "",
     GODEBUG: "",
     storageRetention: runtime.retention,
