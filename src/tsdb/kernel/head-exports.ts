@@ -101,8 +101,6 @@ export const REPLAY = { ok: 0, malformed: -1, full: -2, sealFirst: -3 } as const
 
 /** reencodePending is done. */
 export const REENCODE_DONE = 0xffff_ffff;
-/** A record does not fit the buffer at all. */
-export const REENCODE_TOO_LARGE = 0xffff_fffe;
 
 export interface HeadExports {
   /** Lays out a new, zero memory. False when it cannot grow far enough. */

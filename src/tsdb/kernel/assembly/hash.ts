@@ -2,10 +2,9 @@
 import { header } from "./layout";
 import { siphash128 } from "./siphash";
 
-/** Half of SipHash-1-3-128, for tables of names and pairs. */
-export function siphash64(address: usize, bytes: u32): u64 {
+/** A quarter of SipHash-1-3-128, for tables of names and pairs; 16 bytes at `out` are the caller's own. */
+export function hash32(address: usize, bytes: u32, out: usize): u32 {
   const h = header();
-  const out = usize(h.scratch);
   siphash128(h.hashKey0, h.hashKey1, address, bytes, out);
-  return load<u64>(out);
+  return load<u32>(out);
 }

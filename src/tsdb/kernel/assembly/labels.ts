@@ -26,7 +26,7 @@ import {
 } from "./layout";
 import { allocateBlock, heapBytesForBlocks } from "./heap";
 import { equalBytes, isValidUtf8 } from "./bytes";
-import { siphash64 } from "./hash";
+import { hash32 } from "./hash";
 import { addPairPage, PAIR_PAGE_BYTES, pairOf } from "./postings";
 import { slotHash, slotId, tableBytesToInsert, tableInsert, tableRoot, tableSlot } from "./table";
 import { putVarint, varintBytes } from "./varint";
@@ -45,14 +45,8 @@ export function nameOf(id: u32): Name {
   return changetype<Name>(usize(header().names) + usize(id) * offsetof<Name>());
 }
 
-@inline
-function hash32(address: usize, bytes: u32): u32 {
-  return u32(siphash64(address, bytes));
-}
-
-/** The id + 1 of a name, 0 when no series has it. Safe for readers. */
-export function findName(address: usize, bytes: u32): u32 {
-  const hash = hash32(address, bytes);
+/** The id + 1 of a name whose hash32 is `hash`, 0 when no series has it. Safe for readers. */
+export function findName(address: usize, bytes: u32, hash: u32): u32 {
   const root = tableRoot(changetype<Table>(TABLE_NAMES));
   for (let at = hash, slot = tableSlot(root, at); slot != 0; slot = tableSlot(root, ++at)) {
     if (slotHash(slot) != hash) continue;
@@ -62,9 +56,8 @@ export function findName(address: usize, bytes: u32): u32 {
   return 0;
 }
 
-/** The id + 1 of a pair given as wire bytes, 0 when no series has it. Safe for readers. */
-export function findPair(address: usize, bytes: u32): u32 {
-  const hash = hash32(address, bytes);
+/** The id + 1 of a pair given as wire bytes whose hash32 is `hash`, 0 when no series has it. Safe for readers. */
+export function findPair(address: usize, bytes: u32, hash: u32): u32 {
   const root = tableRoot(changetype<Table>(TABLE_PAIRS));
   for (let at = hash, slot = tableSlot(root, at); slot != 0; slot = tableSlot(root, ++at)) {
     if (slotHash(slot) != hash) continue;
@@ -92,9 +85,10 @@ export function heapBytesForPairs(pairs: u32, bytes: u32): u64 {
 }
 
 function internName(address: usize, bytes: u32): u32 {
-  const found = findName(address, bytes);
-  if (found != 0) return found - 1;
   const h = header();
+  const hash = hash32(address, bytes, h.scratch);
+  const found = findName(address, bytes, hash);
+  if (found != 0) return found - 1;
   const id = h.nameNext;
   // The caller asked hasIdsForPairs.
   if (id == NAMES_MAX) unreachable();
@@ -103,16 +97,17 @@ function internName(address: usize, bytes: u32): u32 {
   const name = nameOf(id);
   name.address = u32(copy);
   name.nameBytes = bytes;
-  tableInsert(changetype<Table>(TABLE_NAMES), hash32(address, bytes), id);
+  tableInsert(changetype<Table>(TABLE_NAMES), hash, id);
   atomic.store<u32>(changetype<usize>(h) + offsetof<Header>("nameNext"), id + 1);
   return id;
 }
 
 /** The id of the pair with these wire bytes, made if it is new. */
 export function internPair(address: usize, bytes: u32): u32 {
-  const found = findPair(address, bytes);
-  if (found != 0) return found - 1;
   const h = header();
+  const hash = hash32(address, bytes, h.scratch);
+  const found = findPair(address, bytes, hash);
+  if (found != 0) return found - 1;
   const id = h.pairNext;
   addPairPage(id);
   const pair = pairOf(id);
@@ -124,7 +119,7 @@ export function internPair(address: usize, bytes: u32): u32 {
   pair.nameId = internName(nameAddress, wireNameBytes(copy));
   const name = nameOf(pair.nameId);
   pair.nextOfName = name.firstPair;
-  tableInsert(changetype<Table>(TABLE_PAIRS), hash32(address, bytes), id);
+  tableInsert(changetype<Table>(TABLE_PAIRS), hash, id);
   name.pairCount++;
   atomic.store<u32>(changetype<usize>(name) + offsetof<Name>("firstPair"), id + 1);
   atomic.store<u32>(changetype<usize>(h) + offsetof<Header>("pairNext"), id + 1);

@@ -37,6 +37,7 @@ import {
   openFirstCell,
   wholeFileIndex,
 } from "./chunk";
+import { hash32 } from "./hash";
 import { pin, unpin } from "./heap";
 import { findName, findPair, nameOf, wireName, wireNameBytes, wireValue } from "./labels";
 import { markPostings, pairOf } from "./postings";
@@ -53,6 +54,8 @@ const RECORDS_BYTES: u32 = 11 << 18;
 const BYTES_AT: u32 = RECORDS_AT + RECORDS_BYTES;
 const BYTES_BYTES: u32 = 2 << 20;
 const KEY_AT: u32 = BYTES_AT + BYTES_BYTES + 4096;
+/** A reader hashes in its own scratch: the writer's is in use by the writer. */
+const KEY_HASH_AT: u32 = KEY_AT - 16;
 
 /** A chunk that gather found. `address` is 0 for one that must be read from its file. */
 @unmanaged
@@ -92,11 +95,15 @@ export function refCount(): u32 {
 
 /** The id + 1 of the name whose `bytes` stand at the key address. */
 export function lookupName(slot: u32, bytes: u32): u32 {
-  return findName(keyAddress(slot), bytes);
+  return findName(keyAddress(slot), bytes, keyHash(slot, bytes));
 }
 /** The id + 1 of the pair whose wire bytes stand at the key address. */
 export function lookupPair(slot: u32, bytes: u32): u32 {
-  return findPair(keyAddress(slot), bytes);
+  return findPair(keyAddress(slot), bytes, keyHash(slot, bytes));
+}
+@inline
+function keyHash(slot: u32, bytes: u32): u32 {
+  return hash32(keyAddress(slot), bytes, scratch(slot) + KEY_HASH_AT);
 }
 /** Names are numbered from 0 without gaps. */
 export function nameCount(): u32 {
