@@ -23,6 +23,9 @@ import { WINDOW_KERNELS } from "./window-kernels.ts";
 /** Room for samples of one series at first: a day of them, 10 s apart. */
 const SAMPLES_AT_FIRST = 9 * 1024;
 
+/** Samples that the windows of one call may have in all: some 20 ms of work. */
+const SAMPLES_PER_CALL = 4_000_000;
+
 export class KernelReader implements SampleReader {
   readonly batch: KernelBatch;
   readonly #memory: QueryMemory;
@@ -99,17 +102,26 @@ export class KernelReader implements SampleReader {
     assert(compute !== undefined, `no such window function: ${name}`);
     const largest = this.#findBounds(grid, rangeMs);
     if (parameter !== undefined) this.#memory.column(this.#parameter, grid.count).set(parameter);
-    compute(this.#memory.kernel, {
-      grid,
+    const input = {
       rangeMs,
       times: this.#times,
       values: this.#values,
       sampleCount: this.#sampleCount,
       scratch: this.#scratch,
-      bounds: this.#bounds,
-      parameter: this.#parameter,
-      row: rows.byteOffset + 8 * grid.count * row,
-    });
+    };
+    // The kernel cannot be interrupted, so a long computation is many calls.
+    const stepsPerCall = Math.max(1, Math.floor(SAMPLES_PER_CALL / Math.max(1, largest)));
+    for (let first = 0; first < grid.count; first += stepsPerCall) {
+      if (first > 0) this.#budget.check();
+      const count = Math.min(stepsPerCall, grid.count - first);
+      compute(this.#memory.kernel, {
+        ...input,
+        grid: { startMs: grid.startMs + first * grid.stepMs, stepMs: grid.stepMs, count },
+        bounds: this.#bounds + 8 * first,
+        parameter: this.#parameter + 8 * first,
+        row: rows.byteOffset + 8 * (row * grid.count + first),
+      });
+    }
     return largest;
   }
 

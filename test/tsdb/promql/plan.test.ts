@@ -87,6 +87,45 @@ test("a range selector and a string are answers of instant queries", () => {
   expect(planned('"x"', { isInstant: true })).toBe('"x"');
 });
 
+test("a duration may be an expression, of the query's step and range too", () => {
+  for (const [query, text] of [
+    ["sum_over_time(a[2 * 5m])", "window sum_over_time 600000ms"],
+    ["rate(a[step() * 4])", "window rate 60000ms"],
+    ["rate(a[range()])", "window rate 63000ms"],
+    ["a offset -(1m + 30s)", "offset -90000ms"],
+    ["rate(a[max_of(step(), 20s)])", "window rate 20000ms"],
+    ["rate(a[5m % 2m])", "window rate 60000ms"],
+    ["rate(a[2 ^ 3])", "window rate 8000ms"],
+  ] as const)
+    expect(planned(query)).toContain(text);
+  for (const [query, message] of [
+    ["rate(a[1m - 2m])", "7:14: duration must be greater than 0"],
+    ["rate(a[1m / (step() - step())])", "7:28: division by zero"],
+    ["rate(a[1m % (step() - step())])", "7:28: modulo by zero"],
+    ["rate(a[10 ^ 400 * step()])", "7:24: duration is NaN or infinite"],
+    ["rate(a[1e9 * step()])", "7:19: duration is out of range"],
+  ] as const)
+    expect(() => planned(query)).toThrow(expect.objectContaining({ code: "BAD_QUERY", message }));
+  // An instant query has no step.
+  expect(() => planned("rate(a[step()])", { isInstant: true })).toThrow("duration must be greater than 0");
+});
+
+test("start, end, range and step are those of the query", () => {
+  for (const [query, text] of [
+    ["start()", "60"],
+    ["end()", "123"],
+    ["range()", "63"],
+    ["step()", "15"],
+  ] as const)
+    expect(planned(query)).toBe(text);
+  expect(["start()", "end()", "range()", "step()"].map((query) => planned(query, { isInstant: true }))).toEqual([
+    "60",
+    "60",
+    "0",
+    "0",
+  ]);
+});
+
 test("what cannot be computed yet is refused by name while it is planned", () => {
   for (const [query, name] of [
     ["histogram_quantile(0.9, a)", "histogram_quantile"],

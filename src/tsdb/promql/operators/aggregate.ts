@@ -8,7 +8,7 @@ import { invalidQuantile } from "../annotations.ts";
 import { accumulator } from "../functions/accumulators.ts";
 import { quantile } from "../functions/quantile.ts";
 import type { AggregateNode } from "../plan/node.ts";
-import { HeldRows, allocateRows, holdAll } from "./operator.ts";
+import { HeldRows, allocateRows, holdAll, numbered } from "./operator.ts";
 import type { Execution, SeriesList, VectorOperator } from "./operator.ts";
 import type { Cells } from "./sample-reader.ts";
 
@@ -31,16 +31,10 @@ interface Groups {
 }
 
 function groupsOf({ grouping }: AggregateNode, { sets, dropsName }: SeriesList, execution: Execution): Groups {
-  const groupSets = execution.sets.project(sets, grouping);
-  const rowOfSet = new Map<number, number>();
-  const rowOf = groupSets.map((set) => {
-    const row = rowOfSet.get(set) ?? rowOfSet.size;
-    rowOfSet.set(set, row);
-    return row;
-  });
-  const groupDropsName = new Uint8Array(rowOfSet.size);
-  rowOf.forEach((row, i) => (groupDropsName[row] = groupDropsName[row]! | dropsName[i]!));
-  return { series: { sets: Uint32Array.from(rowOfSet.keys()), dropsName: groupDropsName }, rowOf };
+  const { rowOf, sets: groupSets } = numbered(execution.sets.project(sets, grouping), execution.sets.count);
+  const groupDropsName = new Uint8Array(groupSets.length);
+  for (let i = 0; i < rowOf.length; i++) groupDropsName[rowOf[i]!]! |= dropsName[i]!;
+  return { series: { sets: groupSets, dropsName: groupDropsName }, rowOf };
 }
 
 class AggregatedRows implements VectorOperator {

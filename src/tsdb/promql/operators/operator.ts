@@ -114,3 +114,26 @@ export function holdAll(input: VectorOperator, execution: Execution): Cells {
   }
   return held;
 }
+
+/**
+ * Gives each distinct label set a row, in the order in which they appear.
+ * @param setCount all ids are below it
+ */
+export function numbered(
+  ids: Uint32Array,
+  setCount: number,
+): { readonly rowOf: Uint32Array; readonly sets: Uint32Array } {
+  const rowOf = new Uint32Array(ids.length);
+  const sets = new Uint32Array(ids.length);
+  const rowAfter = new Uint32Array(setCount); // its row + 1, 0 when it has none yet
+  let count = 0;
+  for (let i = 0; i < ids.length; i++) {
+    const id = ids[i]!;
+    if (rowAfter[id] === 0) {
+      sets[count++] = id;
+      rowAfter[id] = count;
+    }
+    rowOf[i] = rowAfter[id]! - 1;
+  }
+  return { rowOf, sets: sets.slice(0, count) };
+}

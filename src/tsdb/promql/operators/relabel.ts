@@ -5,7 +5,7 @@
 import { TsdbError } from "../../../base/errors.ts";
 import { fillAbsent, isAbsent, wordsOf } from "../absent.ts";
 import { WITHOUT_METADATA } from "../label-sets.ts";
-import { HeldRows, MappedRows, allocateRows } from "./operator.ts";
+import { HeldRows, MappedRows, allocateRows, numbered } from "./operator.ts";
 import type { Execution, SeriesList, VectorOperator } from "./operator.ts";
 import type { Cells } from "./sample-reader.ts";
 
@@ -37,14 +37,8 @@ const withSeries = (input: VectorOperator, series: SeriesList): VectorOperator =
  * @throws TsdbError QUERY_EXECUTION, while rows are read, when two of them have a value at the same step
  */
 export function mergeEqual(input: VectorOperator, execution: Execution): VectorOperator {
-  const { sets } = input.series;
-  const rowOfSet = new Map<number, number>();
-  const rowOf = sets.map((set) => {
-    const row = rowOfSet.get(set) ?? rowOfSet.size;
-    rowOfSet.set(set, row);
-    return row;
-  });
-  return rowOfSet.size === sets.length ? input : new MergedRows(input, rowOf, rowOfSet.size, execution);
+  const { rowOf, sets } = numbered(input.series.sets, execution.sets.count);
+  return sets.length === rowOf.length ? input : new MergedRows(input, rowOf, sets, execution);
 }
 
 class MergedRows implements VectorOperator {
@@ -54,13 +48,9 @@ class MergedRows implements VectorOperator {
   readonly #execution: Execution;
   #merged: HeldRows | undefined;
 
-  constructor(input: VectorOperator, rowOf: Uint32Array, rowCount: number, execution: Execution) {
-    const sets = new Uint32Array(rowCount);
-    const dropsName = new Uint8Array(rowCount);
-    rowOf.forEach((row, i) => {
-      sets[row] = input.series.sets[i]!;
-      dropsName[row] = input.series.dropsName[i]!;
-    });
+  constructor(input: VectorOperator, rowOf: Uint32Array, sets: Uint32Array, execution: Execution) {
+    const dropsName = new Uint8Array(sets.length);
+    rowOf.forEach((row, i) => (dropsName[row] = input.series.dropsName[i]!));
     this.series = { sets, dropsName };
     this.#input = input;
     this.#rowOf = rowOf;
