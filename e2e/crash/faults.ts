@@ -22,6 +22,8 @@ export interface Fault {
 
 const bothModes: readonly SyncMode[] = ["always", "interval"];
 const LOAD_MS_MAX = 1_500;
+/** Only the calls that are meant stop the server for strace. Does not work for signals: they would not be delivered. */
+const filtered = ["--seccomp-bpf"];
 
 export const faults: Readonly<Record<FaultKind, Fault>> = {
   kill: {
@@ -98,7 +100,13 @@ export const faults: Readonly<Record<FaultKind, Fault>> = {
       const { random, sender } = lab;
       await stopBetweenFaults(lab);
       const first = random.between(2, 60);
-      const server = lab.start(["-e", "trace=fdatasync", "-e", `inject=fdatasync:error=EIO:when=${first}`]);
+      const server = lab.start([
+        ...filtered,
+        "-e",
+        "trace=fdatasync",
+        "-e",
+        `inject=fdatasync:error=EIO:when=${first}`,
+      ]);
       if ((await server.ready()) === undefined)
         throw new Error(`A failed sync ended the server: ${describeExit(server)}`);
       const sending = sender.run(await server.url());
@@ -115,7 +123,7 @@ export const faults: Readonly<Record<FaultKind, Fault>> = {
     syncModes: ["always"],
     promised: () => "all",
     async cause(lab) {
-      const server = lab.start(["-e", "trace=fdatasync,fsync", "-e", "inject=fdatasync,fsync:retval=0"]);
+      const server = lab.start([...filtered, "-e", "trace=fdatasync,fsync", "-e", "inject=fdatasync,fsync:retval=0"]);
       if ((await server.ready()) === undefined) throw new Error(`The server did not start: ${describeExit(server)}`);
       const sending = lab.sender.run(await server.url());
       await Promise.race([delay(LOAD_MS_MAX), sending]);

@@ -18,6 +18,7 @@ export interface SentRequest {
   /** Ascending, newer than all earlier ones of the shard. */
   readonly timesMs: readonly number[];
   readonly sent: number;
+  attempts: number;
   outcome: "acked" | "doubt" | "gone";
   answered: number;
 }
@@ -56,7 +57,7 @@ export class Ledger {
   }
 
   begin(shard: number, timesMs: readonly number[]): SentRequest {
-    const request: SentRequest = { shard, timesMs, sent: ++this.#moment, outcome: "doubt", answered: 0 };
+    const request: SentRequest = { shard, timesMs, sent: ++this.#moment, attempts: 0, outcome: "doubt", answered: 0 };
     this.#shards[shard]!.push(request);
     return request;
   }

@@ -93,9 +93,11 @@ export class Sender {
   async #deliver(request: SentRequest, target: URL, agent: Agent): Promise<boolean> {
     const body = writeBody(this.#ledger.seed, request);
     for (;;) {
+      request.attempts++;
       const status = await post(target, agent, body);
       if (status === undefined || this.#isFrozen) return false;
-      if (status === 204) {
+      // Of what comes again, all but the newest sample of a series is out of order: it is there, then, from the first time.
+      if (status === 204 || (status === 400 && request.attempts > 1)) {
         this.#ledger.acknowledge(request);
         this.ackedSinceUnavailable++;
         return this.#random.chance(HOSTILE_SHARE) ? this.#provoke(request, target, agent) : true;

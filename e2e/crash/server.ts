@@ -62,7 +62,7 @@ export class CrashServer {
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("TSDB_")));
     // One thread makes all file calls, so that strace, which counts per thread, counts them in their order.
     const [command, commandArgs] = inject
-      ? ["strace", ["-D", "-f", "-qqq", "--seccomp-bpf", "-o", "/dev/null", ...inject, process.execPath, ...args]]
+      ? ["strace", ["-D", "-f", "-qqq", "-o", "/dev/null", ...inject, process.execPath, ...args]]
       : [process.execPath, args];
     const log = openSync(logFile, "a");
     this.child = spawn(command, commandArgs, {

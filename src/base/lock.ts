@@ -8,7 +8,7 @@
  * These are POSIX record locks, which a process loses when it closes *any* descriptor of the file: nothing in this process
  * may open `<dir>/lock` (a backup must skip it).
  */
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -34,6 +34,8 @@ export function acquireDataDirLock(dir: string): DataDirLock {
   let lock: DatabaseSync | undefined;
   try {
     makeDir(dir);
+    // SQLite would say no more than that it cannot open the file.
+    accessSync(dir, constants.W_OK | constants.X_OK);
     lock = new DatabaseSync(join(dir, "lock"), { timeout: 0 });
     lock.exec("BEGIN EXCLUSIVE");
     // Also shows now, and not at the first write, that the directory is writable.

@@ -52,8 +52,8 @@ export function faultyVfs(inner: Vfs, fault: Fault): FaultyVfs {
       const { operation, file, write } = call;
       if (operation === "exists") return false as Awaited<ReturnType<typeof run>>;
       if (operation === "close") await file?.close();
-      const inner = file && innermost(file);
-      if (operation === "sync" && inner instanceof MemoryFile) inner.failSync();
+      const onDisk = file && innermost(file);
+      if (operation === "sync" && onDisk instanceof MemoryFile) onDisk.failSync();
       if (write && fault.short)
         await file?.write(write.data.subarray(0, write.data.byteLength >> 1), write.positionBytes);
       throw failure(call);
