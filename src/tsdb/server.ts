@@ -127,7 +127,7 @@ function cannotListen(address: ListenAddress, flag: string, cause: unknown): Tsd
   };
   const reason = reasons[errnoOf(cause) ?? ""] ?? messageOf(cause);
   return new TsdbError("IO", `Cannot listen on ${formatListenAddress(address)}: ${reason}`, {
-    remedy: `Stop whatever uses it, or choose another address with --${flag}`,
+    remedy: `${errnoOf(cause) === "EADDRINUSE" ? "Stop whatever uses it, or choose" : "Choose"} another address with --${flag}`,
     cause,
   });
 }

@@ -78,12 +78,14 @@ class NoAnswerError extends Error {
   readonly code = "ETIMEDOUT";
 }
 
-function parseUrl(url: string): URL {
+function parseUrl(text: string): URL {
+  // `localhost:8080` is what people type.
+  const url = text.includes("://") ? text : `http://${text}`;
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   if (parsed && /^https?:$/.test(parsed.protocol)) return parsed;
   throw new CommandError(
     exitCodes.usage,
-    `the URL is ${JSON.stringify(url)}: expected one such as http://127.0.0.1:8080`,
+    `the URL is ${JSON.stringify(text)}: expected one such as http://127.0.0.1:8080`,
   );
 }
 

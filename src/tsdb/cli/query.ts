@@ -46,12 +46,22 @@ export function command(done: (exitCode: ExitCode) => void): Command {
         path: range ? "/api/v1/query_range" : "/api/v1/query",
         contentType: "application/x-www-form-urlencoded",
         body: new URLSearchParams(parameters).toString(),
+      }).catch((thrown: unknown) => {
+        throw pointingInto(expression, thrown);
       });
       process.stdout.write(
         options.output === "json" ? `${text.trimEnd()}\n` : render(parseAnswer(text), options, range),
       );
       done(exitCodes.ok);
     });
+}
+
+/** A parse error below the place in the expression that it is about. */
+function pointingInto(expression: string, thrown: unknown): unknown {
+  if (!(thrown instanceof CommandError) || expression.includes("\n")) return thrown;
+  const [, column, complaint] = /^1:(\d+): parse error: (.*)$/s.exec(thrown.message) ?? [];
+  if (column === undefined) return thrown;
+  return new CommandError(thrown.exitCode, `${expression}\n${" ".repeat(Number(column) - 1)}^ ${complaint}`);
 }
 
 interface Range {

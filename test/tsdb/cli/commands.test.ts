@@ -187,7 +187,7 @@ test("what the server refuses is told in its words, with exit code 1; not ready 
   expect(await runTsdb(["query", "a + x x", "--url", url])).toMatchObject({
     code: 1,
     stdout: "",
-    stderr: 'tsdb: 1:5: parse error: unexpected "x"\n',
+    stderr: 'tsdb: a + x x\n          ^ unexpected "x"\n',
   });
   answerJson(
     { status: "error", errorType: "unavailable", error: "The database is replaying its write-ahead log" },
@@ -252,12 +252,12 @@ test("each mistake on the command line is one clear message, and the exit code s
     { args: ["query", "x", "--start", "5", "--end", "4"], code: 2, says: "--start is later than --end" },
     { args: ["query", "x", "--start", "5", "--range", "4s"], code: 2, says: "--start and --range exclude each other" },
     {
-      args: ["query", "x", "--url", "localhost:80"],
+      args: ["query", "x", "--url", "ftp://localhost:80"],
       code: 2,
-      says: 'the URL is "localhost:80": expected one such as http://127.0.0.1:8080',
+      says: 'the URL is "ftp://localhost:80": expected one such as http://127.0.0.1:8080',
     },
     {
-      args: ["query", "x", "--url", "http://127.0.0.1:1"],
+      args: ["query", "x", "--url", "127.0.0.1:1"],
       code: 4,
       says: "cannot reach http://127.0.0.1:1: nobody listens there (connection refused)\n      Start a database with `tsdb start`, or say where it is with --url or TSDB_URL.",
     },
