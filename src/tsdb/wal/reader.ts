@@ -81,14 +81,19 @@ export class SegmentReader {
 
   static async open(vfs: Vfs, path: string, buffer: RecordBuffer): Promise<SegmentReader> {
     const file = await vfs.open(path, "read");
-    const header = new Uint8Array(SEGMENT_HEADER_BYTES);
-    const headerBytes = await file.read(header, 0);
-    return new SegmentReader(
-      file,
-      await file.sizeBytes(),
-      decodeSegmentHeader(header.subarray(0, headerBytes)),
-      buffer,
-    );
+    try {
+      const header = new Uint8Array(SEGMENT_HEADER_BYTES);
+      const headerBytes = await file.read(header, 0);
+      return new SegmentReader(
+        file,
+        await file.sizeBytes(),
+        decodeSegmentHeader(header.subarray(0, headerBytes)),
+        buffer,
+      );
+    } catch (thrown) {
+      await file.close();
+      throw thrown;
+    }
   }
 
   /** The present one: `fill` replaces it when a record is larger. */

@@ -1,10 +1,13 @@
 /** Damaged head chunk files: they hold nothing that the log does not, so nothing is lost and nothing is wrong. */
-import { beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test, vi } from "vitest";
 import { messageOf } from "../../../../src/base/errors.ts";
 import { readDatabase } from "../../../support/read-database.ts";
 import { Random, seedFromEnv } from "../../../support/random.ts";
 import { MemoryVfs } from "../../../support/vfs/memory.ts";
 import { contentOf, DATA_DIR, judge, type Known, LATER, putFile, Trial } from "./trial.ts";
+
+// Hundreds of starts: seconds alone, more beside other tests.
+vi.setConfig({ testTimeout: 300_000 });
 
 const CHUNK_DIR = `${DATA_DIR}/chunks_head`;
 const options = { sync: "always", segmentBytesMax: 8192 } as const;

@@ -1,11 +1,14 @@
 /** The whole database, cut off at every operation on its disk. */
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import type { Vfs } from "../../../../src/base/vfs.ts";
 import { seedFromEnv } from "../../../support/random.ts";
 import { crashAtEvery } from "../../../support/vfs/crash.ts";
 import { faultyVfs } from "../../../support/vfs/faulty.ts";
 import type { MemoryVfs } from "../../../support/vfs/memory.ts";
 import { judge, type Known, requests, LATER, type SyncMode, treeOf, Trial } from "./trial.ts";
+
+// Hundreds of starts: seconds alone, more beside other tests.
+vi.setConfig({ testTimeout: 300_000 });
 
 /**
  * Two lives of a database: group commit, rotation, full chunks, a sync that fails and a retry, a clean end, a new start,
