@@ -85,7 +85,7 @@ export class QueryBudget implements Budget {
       throw new TsdbError("QUERY_CANCELED", "query was canceled in expression evaluation");
     if (abort === ABORT.timedOut || this.#clock.monotonicMs() > this.#deadlineMs)
       throw new TsdbError("QUERY_TIMEOUT", "query timed out in expression evaluation", {
-        remedy: `Narrow the query or raise its timeout, now ${this.limits.timeoutMs} ms`,
+        remedy: "Narrow the query, or raise its timeout",
       });
   }
 }

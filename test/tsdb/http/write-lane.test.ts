@@ -1,4 +1,5 @@
 /** The short way of write requests answers what Node's HTTP would. */
+import { once } from "node:events";
 import { createServer } from "node:http";
 import { connect, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -191,7 +192,7 @@ test("closing waits for the write in flight, answers it, and ends its connection
   socket.write(`${PLAIN}abcde`);
   const silent = connect(port, "127.0.0.1");
   silent.on("error", () => {});
-  const ended = [socket, silent].map((each) => new Promise((resolve) => each.on("close", resolve)));
+  const ended = [socket, silent].map((each) => once(each, "close"));
   await vi.waitFor(() => expect(database.writes).toHaveLength(1));
   const closed = app.close();
   await ended[1];
