@@ -165,7 +165,12 @@ class EvalRun {
       if (fail?.matches(error.message) === true) return undefined;
       const unstorable = this.#data.unstorableIn(parsed);
       if (unstorable !== undefined) throw new NotYetSupported(unstorable);
-      throw new Error(`${query} failed: ${error.message}${fail === undefined ? "" : `, not with ${fail.description}`}`);
+      throw new Error(
+        `${query} failed: ${error.message}${fail === undefined ? "" : `, not with ${fail.description}`}`,
+        {
+          cause: error,
+        },
+      );
     }
     const unstorable = this.#data.unstorableIn(parsed);
     if (unstorable !== undefined) throw new NotYetSupported(unstorable);

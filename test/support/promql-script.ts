@@ -191,10 +191,10 @@ const HISTOGRAM_ITEM = /^\{\{.*?\}\}(?:[+-]\{\{.*?\}\})?(?:x(\d+))?$/;
 
 function pointsOf(item: string): Point[] {
   const histogram = HISTOGRAM_ITEM.exec(item);
-  if (histogram !== null) return new Array<Point>(Number(histogram[1] ?? 0) + 1).fill("histogram");
+  if (histogram !== null) return repeated("histogram", Number(histogram[1] ?? 0) + 1);
   const [, first, step, times] = required(ITEM.exec(item));
-  if (first === "_") return new Array<Point>(Number(times ?? 1)).fill("omitted");
-  if (first === "stale") return new Array<Point>(Number(times ?? 0) + 1).fill("stale");
+  if (first === "_") return repeated("omitted", Number(times ?? 1));
+  if (first === "stale") return repeated("stale", Number(times ?? 0) + 1);
   const points: number[] = [];
   let value = numberOf(first!)!;
   const added = step === undefined ? 0 : numberOf(step)!;
@@ -204,6 +204,8 @@ function pointsOf(item: string): Point[] {
   }
   return points;
 }
+
+const repeated = (point: Point, count: number): Point[] => Array.from({ length: count }, () => point);
 
 function numberOf(text: string): number | undefined {
   const match = new RegExp(`^([+-]?)(${NUMBER})$`).exec(text);

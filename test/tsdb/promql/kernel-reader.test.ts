@@ -261,7 +261,7 @@ test("a series may be larger than a batch, and than the memory so far", () => {
   }
   batch.chunkStart.push(batch.chunkAddress.length);
   reader.decode(0);
-  const { times: back, values: valuesBack } = reader.samples(times.at(-1)!, 1e12);
+  const { times: back, values: valuesBack } = reader.samples(times.at(-1) ?? 0, 1e12);
   expect([...back]).toEqual(times);
   expectSameCells(valuesBack, values);
 });
@@ -277,7 +277,7 @@ test("a batch takes the next series only as far as its region goes", () => {
 
 test("memory for chunks, samples and rows counts against the query", () => {
   const limits = { ...DEFAULT_LIMITS, memoryBytesMax: 16 * 1024 * 1024 };
-  const tooMuch = expect.objectContaining({ code: "QUERY_LIMIT" });
+  const tooMuch: unknown = expect.objectContaining({ code: "QUERY_LIMIT" });
   expect(() => kernelReader(limits).allocate(3_000_000)).toThrow(tooMuch);
   expect(() => kernelReader(limits).batch.reserve(20_000_000)).toThrow(tooMuch);
   expect(() => {
@@ -304,7 +304,7 @@ test("a damaged chunk is an error that says so, whatever the damage", () => {
       reader.window({ function: name, ...windows }, { startMs: 0, stepMs: 60_000, count: 50 }, row, 0);
     return reader.samples(1e12, 2e12).times.length;
   };
-  const corrupt = expect.objectContaining({ code: "CHUNK_CORRUPT" });
+  const corrupt: unknown = expect.objectContaining({ code: "CHUNK_CORRUPT" });
   expect(decoded(chunk)).toBe(120);
   expect(() => decoded(chunk, 7)).toThrow(corrupt);
   expect(() => decoded(chunk.subarray(0, 100))).toThrow(corrupt);

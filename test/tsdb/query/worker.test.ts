@@ -142,7 +142,7 @@ test("errors of the query come back as what they are", async () => {
   ] as const)
     await expect(ask(job)).rejects.toMatchObject({ code });
   // Each sum holds two tables of 100 series and 11,000 steps, 9 MB each.
-  const sums = new Array<string>(6).fill("requests_total").join(" + on (instance) ");
+  const sums = Array.from({ length: 6 }, () => "requests_total").join(" + on (instance) ");
   await expect(ask(range(`max(${sums})`, 11_000))).rejects.toMatchObject({
     code: "QUERY_LIMIT",
     message: expect.stringContaining("too much memory") as unknown,

@@ -1,6 +1,7 @@
 /**
- * Compensated sums: Kahan's, with Neumaier's improvement. A sum is two numbers, what has been added up and what rounding
- * has taken from it; AssemblyScript returns one value, so there is one function for each, the second to be called first:
+ * Compensated sums: Kahan's, with Neumaier's improvement. A sum is two numbers, what has been added up and what
+ * rounding has taken from it; AssemblyScript returns one value, so there is one function for each, the second to be
+ * called first:
  *   lost = lostAfter(value, sum, lost); sum = sumAfter(value, sum);
  * @see Prometheus util/kahansum
  */

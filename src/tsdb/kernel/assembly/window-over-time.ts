@@ -1,6 +1,7 @@
 /**
- * Statistics of the samples in a window: sum, avg, min, max, stddev, stdvar, quantile. Sums are compensated and made anew
- * for each window: differences of running sums would lose digits. Minimum, maximum and quantile touch each sample once.
+ * Statistics of the samples in a window: sum, avg, min, max, stddev, stdvar, quantile. Sums are compensated and made
+ * anew for each window: differences of running sums would lose digits. Minimum, maximum and quantile touch each sample
+ * once.
  * @see Prometheus promql/functions.go, whose order of operations is kept
  */
 import { lostAfter, sumAfter } from "./kahan";

@@ -5,9 +5,9 @@
  *   step k looks at (end - range, end], end = start + k * step
  *   bounds: per step the index of the window's first sample u32 | of the sample behind its last u32
  *
- * Windows only ever move forwards, so every function works with moving indices. Times that do not ascend (damaged data)
- * give wrong cells, but never an index outside the columns. Values that are only passed on are copied as bits: NaNs keep
- * their payload.
+ * Windows only ever move forwards, so every function works with moving indices. Times that do not ascend (damaged
+ * data) give wrong cells, but never an index outside the columns. Values that are only passed on are copied as bits:
+ * NaNs keep their payload.
  */
 
 /** The stale marker: in a column of samples it ends a series, in a row of results it means "no value at this step". */
@@ -99,8 +99,8 @@ export function dropStale(times: usize, values: usize, count: u32): u32 {
 }
 
 /**
- * At each step the newest sample in (end - lookback, end]: its value, or its time in seconds. Absent when there is none or
- * when it is a stale marker; the series must still have its stale markers.
+ * At each step the newest sample in (end - lookback, end]: its value, or its time in seconds. Absent when there is none
+ * or when it is a stale marker; the series must still have its stale markers.
  */
 export function lookback(
   times: usize,
