@@ -32,7 +32,7 @@ export function shapeOf(pattern: string): RegexShape | undefined {
 
 /** `^(?:...)$` says what is true of every pattern here, if the parentheses are the only ones. */
 function withoutAnchorsAndGroup(pattern: string): string {
-  const inner = /^\^?\((?:\?:)?([^()\\]*)\)\$?$/.exec(pattern)?.[1];
+  const inner = /^\^?\((?:\?:)?((?:[^()\\]|\\.)*)\)\$?$/s.exec(pattern)?.[1];
   if (inner !== undefined) return inner;
   return pattern.includes("|") ? pattern : pattern.replace(/^\^/, "").replace(/(?<!\\)\$$/, "");
 }
@@ -77,4 +77,4 @@ export function requiredEnds(pattern: string): { readonly prefix: string; readon
   return { prefix: repeat === "" ? prefix : withoutLast(prefix), suffix: backslash === "" ? suffix : "" };
 }
 
-const withoutLast = (text: string): string => [...text].slice(0, -1).join("");
+const withoutLast = (text: string): string => Array.from(text).slice(0, -1).join("");

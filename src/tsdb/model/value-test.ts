@@ -8,6 +8,7 @@ import { messageOf, TsdbError } from "../../base/errors.ts";
 import type { Matcher } from "./matcher.ts";
 import { requiredEnds, shapeOf } from "./regex-shape.ts";
 import type { RegexShape } from "./regex-shape.ts";
+import { programSizeOf } from "./regex-size.ts";
 
 export interface ValueTest {
   /** The only values that can pass, when they are known: then nothing needs to be scanned. */
@@ -15,18 +16,26 @@ export interface ValueTest {
   passes(value: string): boolean;
 }
 
-/**
- * Longest pattern that is compiled; a list of literals may be as long as a query. A pattern of this length that only counts
- * (`.{1000}.{1000}...`) makes a program of half a million instructions.
- */
+/** Longest pattern that is compiled, and largest program; a list of literals may be as long as a query. */
 export const PATTERN_LENGTH_MAX = 4096;
+export const PROGRAM_SIZE_MAX = 5000;
+
+/** A query meets each of its patterns several times: when it is parsed, checked and planned, and in each storage. */
+const REMEMBERED_MAX = 64;
+const remembered = new Map<string, ValueTest>();
 
 /**
  * The positive form of a matcher: `!=` and `!~` are the complement of what this accepts.
  * @throws TsdbError BAD_QUERY for a pattern that is none, in Go's words
  */
 export function valueTest({ type, value }: Matcher): ValueTest {
-  return type === "=" || type === "!=" ? literalTest([value]) : regexTest(value);
+  if (type === "=" || type === "!=") return literalTest([value]);
+  const test = remembered.get(value) ?? regexTest(value);
+  // Put at the end again, so that the first one is the one not seen for longest.
+  remembered.delete(value);
+  remembered.set(value, test);
+  if (remembered.size > REMEMBERED_MAX) remembered.delete(remembered.keys().next().value!);
+  return test;
 }
 
 /** Whether series without the label match: to them it counts as the empty string. */
@@ -68,6 +77,9 @@ function fitsWildcards({ pieces, gaps }: RegexShape & { kind: "wildcards" }, val
 function compile(pattern: string): RE2JS {
   if (pattern.length > PATTERN_LENGTH_MAX)
     throw new TsdbError("BAD_QUERY", `regular expression is longer than ${PATTERN_LENGTH_MAX} characters`);
+  const size = programSizeOf(pattern);
+  if (size > PROGRAM_SIZE_MAX)
+    throw new TsdbError("BAD_QUERY", `regular expression is too large: ${size} instructions of ${PROGRAM_SIZE_MAX}`);
   try {
     return RE2JS.compile(pattern, RE2JS.DOTALL);
   } catch (thrown) {

@@ -66,7 +66,7 @@ class Formatter {
       bytes += Buffer.byteLength(` ${printOperator(binary)} ${printExpression(binary.right)}`);
       lineBytes.push(bytes);
     }
-    const broken = chain.filter((_, i) => lineBytes.at(-1 - i)! > this.#lineBytesMax);
+    const broken = chain.slice(0, lineBytes.filter((length) => length > this.#lineBytesMax).length);
     const kept = chain[broken.length] ?? first;
     const innerLevel = level + broken.length;
     const lines = [kept.kind === "binary" ? indent(innerLevel) + printExpression(kept) : this.format(kept, innerLevel)];

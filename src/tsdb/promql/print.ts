@@ -112,10 +112,21 @@ function printAt({ at }: TimeModifiers): string {
   return ` @ ${(at / 1000).toFixed(3)}`;
 }
 
-const printOffset = ({ offset }: TimeModifiers): string =>
-  offset === undefined
-    ? ""
-    : ` offset ${offset.kind === "number" ? printSeconds(offset.value) : printDuration(offset)}`;
+function printOffset({ offset }: TimeModifiers): string {
+  if (offset === undefined) return "";
+  if (offset.kind === "number") return ` offset ${printSeconds(offset.value)}`;
+  // Where nothing in parentheses begins it, an offset ends at its first operator.
+  if (isArithmetic(offset)) {
+    const text = printArithmetic(offset);
+    return text.startsWith("(") ? ` offset ${text}` : ` offset (${text})`;
+  }
+  if (offset.kind === "duration-negated" && isArithmetic(offset.duration))
+    return ` offset -(${printArithmetic(offset.duration)})`;
+  return ` offset ${printArithmetic(offset)}`;
+}
+
+const isArithmetic = (duration: Duration): boolean =>
+  duration.kind === "duration-binary" && duration.operator !== "min_of" && duration.operator !== "max_of";
 
 /** `[1h:5m] @ 10.000 offset 1m` */
 export function printSubqueryRange(subquery: Subquery): string {
@@ -150,7 +161,9 @@ function printArithmetic(duration: Duration): string {
 const printNumber = ({ value, isDuration }: NumberLiteral): string =>
   isDuration ? printSeconds(value) : plainText(value);
 
+/** In units; as a number what no unit is small enough for. */
 function printSeconds(seconds: number): string {
-  const ms = Math.trunc(Math.abs(Math.round(seconds * 1e9)) / 1e6);
+  const ms = Math.abs(Math.round(seconds * 1e9)) / 1e6;
+  if (!Number.isInteger(ms)) return plainText(seconds);
   return (seconds < 0 ? "-" : "") + formatDurationMs(ms);
 }

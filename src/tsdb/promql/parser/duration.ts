@@ -55,11 +55,12 @@ const parseDuration = (stream: TokenStream, precedenceMin: number): Duration =>
 /** Operators of at least that precedence, and their right sides. */
 function parseChain(stream: TokenStream, first: Duration, precedenceMin: number): Duration {
   let left = first;
-  for (;;) {
+  for (let count = 1; ; count++) {
     const operator = stream.peek();
     const precedence = precedenceOf[operator.kind];
     if (precedence === undefined || precedence < precedenceMin) return left;
     stream.take();
+    stream.limitNesting(count);
     const right =
       precedence === POWER ? stream.nested(() => parseDuration(stream, POWER)) : parseDuration(stream, precedence + 1);
     if (right.kind === "number" && right.value === 0) {

@@ -39,18 +39,23 @@ const precedenceOf: ReadonlyMap<TokenKind, number> = new Map(
 const POWER = precedences.length - 1;
 
 export function parseOperators(stream: TokenStream, precedenceMin = 0): Expression {
-  let left = parseOperand(stream);
+  let left = parseOperandWithAttached(stream);
   for (;;) {
-    const token = stream.peek();
-    const attached = parseAttached(stream, token, left);
-    if (attached !== undefined) {
-      left = attached;
-      continue;
-    }
-    const precedence = precedenceOf.get(token.kind);
+    const { kind } = stream.peek();
+    const precedence = precedenceOf.get(kind);
     if (precedence === undefined || precedence < precedenceMin) return left;
     stream.take();
-    left = parseRightSide(stream, left, token.kind as BinaryOperator, precedence);
+    left = parseRightSide(stream, left, kind as BinaryOperator, precedence);
+  }
+}
+
+function parseOperandWithAttached(stream: TokenStream): Expression {
+  let operand = parseOperand(stream);
+  for (let count = 1; ; count++) {
+    const attached = parseAttached(stream, stream.peek(), operand);
+    if (attached === undefined) return operand;
+    stream.limitNesting(count);
+    operand = attached;
   }
 }
 
@@ -145,7 +150,12 @@ function parseArguments(stream: TokenStream): Expression[] {
 }
 
 const WITH_PARAMETER: ReadonlySet<AggregateOperator> = new Set([
-  ...(["topk", "bottomk", "count_values", "quantile", "limitk", "limit_ratio"] as const),
+  "topk",
+  "bottomk",
+  "count_values",
+  "quantile",
+  "limitk",
+  "limit_ratio",
 ]);
 
 interface Grouping {

@@ -74,10 +74,36 @@ function problemOfDuration(text: string): string {
 export function unquote(literal: string): string {
   const inside = literal.slice(1, -1);
   if (literal.startsWith("`") || !inside.includes("\\")) return inside;
+  return NAMES_BYTES.test(inside) ? unescapeBytes(inside) : inside.replace(ESCAPE, unescape);
+}
+
+const ESCAPE = /\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-7]{3}|[^])/g;
+/** An escape of a byte that is not ASCII. */
+const NAMES_BYTES = /\\(?:x[89a-fA-F]|[23])/;
+
+const SHORT_ESCAPES: Readonly<Record<string, string>> = {
+  a: "\u0007",
+  b: "\b",
+  f: "\f",
+  n: "\n",
+  r: "\r",
+  t: "\t",
+  v: "\v",
+};
+
+function unescape(escape: string): string {
+  const kind = escape[1]!;
+  if (/[0-7]/.test(kind)) return String.fromCharCode(Number.parseInt(escape.slice(1), 8));
+  if (/[xuU]/.test(kind)) return String.fromCodePoint(Number.parseInt(escape.slice(2), 16));
+  return SHORT_ESCAPES[kind] ?? kind;
+}
+
+function unescapeBytes(inside: string): string {
   const parts: Buffer[] = [];
   let at = 0;
   for (const match of inside.matchAll(ESCAPE)) {
-    parts.push(Buffer.from(inside.slice(at, match.index)), bytesOfEscape(match[0]));
+    const isByte = /[x0-7]/.test(match[0][1]!);
+    parts.push(Buffer.from(inside.slice(at, match.index)), Buffer.from(unescape(match[0]), isByte ? "latin1" : "utf8"));
     at = match.index + match[0].length;
   }
   parts.push(Buffer.from(inside.slice(at)));
@@ -96,24 +122,4 @@ function withBrokenBytes(bytes: Buffer): string {
     at += isWhole ? character.length : 1;
   }
   return text;
-}
-
-const ESCAPE = /\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-7]{3}|[^])/g;
-
-const SHORT_ESCAPES: Readonly<Record<string, string>> = {
-  a: "\u0007",
-  b: "\b",
-  f: "\f",
-  n: "\n",
-  r: "\r",
-  t: "\t",
-  v: "\v",
-};
-
-function bytesOfEscape(escape: string): Buffer {
-  const kind = escape[1]!;
-  if (/[0-7]/.test(kind)) return Buffer.of(Number.parseInt(escape.slice(1), 8));
-  if (kind === "x") return Buffer.of(Number.parseInt(escape.slice(2), 16));
-  if (kind === "u" || kind === "U") return Buffer.from(String.fromCodePoint(Number.parseInt(escape.slice(2), 16)));
-  return Buffer.from(SHORT_ESCAPES[kind] ?? kind);
 }

@@ -12,7 +12,10 @@ import { syntaxError } from "./syntax-error.ts";
 import { describe } from "./tokens.ts";
 import type { Token, TokenKind } from "./tokens.ts";
 
-/** Parentheses, arguments, signs and powers in each other. Chains such as a + b + c are not nested, however long. */
+/**
+ * Parentheses, arguments, signs and powers in each other, ranges and modifiers of one operand, operators of a duration. Chains
+ * such as a + b + c are not nested, however long.
+ */
 export const NESTING_MAX = 64;
 
 export class TokenStream {
@@ -77,10 +80,16 @@ export class TokenStream {
 
   /** Reads what is nested one level deeper. */
   nested<T>(read: () => T): T {
-    if (++this.#nesting > NESTING_MAX)
-      throw this.error(this.peek().start, `expression is nested more than ${NESTING_MAX} levels deep`);
+    this.#nesting++;
+    this.limitNesting(0);
     const result = read();
     this.#nesting--;
     return result;
+  }
+
+  /** Refuses what a loop would nest so many levels deeper than here. */
+  limitNesting(levels: number): void {
+    if (this.#nesting + levels > NESTING_MAX)
+      throw this.error(this.peek().start, `expression is nested more than ${NESTING_MAX} levels deep`);
   }
 }

@@ -20,20 +20,62 @@ export type TokenKind =
 export type Punctuation = "(" | ")" | "{" | "}" | "[" | "]" | "," | ":" | "=";
 
 const operators = [
-  ...["+", "-", "*", "/", "%", "^", "==", "!=", "<=", "<", ">=", ">", "</", ">/", "=~", "!~", "@"],
-  ...["and", "or", "unless", "atan2"],
+  "+",
+  "-",
+  "*",
+  "/",
+  "%",
+  "^",
+  "==",
+  "!=",
+  "<=",
+  "<",
+  ">=",
+  ">",
+  "</",
+  ">/",
+  "=~",
+  "!~",
+  "@",
+  "and",
+  "or",
+  "unless",
+  "atan2",
 ] as const;
 export type Operator = (typeof operators)[number];
 
 const aggregators = [
-  ...["sum", "avg", "count", "min", "max", "group", "stddev", "stdvar", "topk", "bottomk", "count_values", "quantile"],
-  ...["limitk", "limit_ratio"],
+  "sum",
+  "avg",
+  "count",
+  "min",
+  "max",
+  "group",
+  "stddev",
+  "stdvar",
+  "topk",
+  "bottomk",
+  "count_values",
+  "quantile",
+  "limitk",
+  "limit_ratio",
 ] as const;
 export type Aggregator = (typeof aggregators)[number];
 
 const keywords = [
-  ...["offset", "smoothed", "anchored", "by", "without", "on", "ignoring", "group_left", "group_right"],
-  ...["fill", "fill_left", "fill_right", "bool"],
+  "offset",
+  "smoothed",
+  "anchored",
+  "by",
+  "without",
+  "on",
+  "ignoring",
+  "group_left",
+  "group_right",
+  "fill",
+  "fill_left",
+  "fill_right",
+  "bool",
 ] as const;
 export type Keyword = (typeof keywords)[number];
 
@@ -65,8 +107,19 @@ export const KIND_OF_WORD: ReadonlyMap<string, TokenKind> = new Map<string, Toke
 
 /** Words that may stand where a metric name is expected. */
 const metricNames: ReadonlySet<TokenKind> = new Set<TokenKind>([
-  ...(["<identifier>", "<metric identifier>", "and", "or", "unless", "by", "without", "offset", "anchored"] as const),
-  ...(["smoothed", "fill", "fill_left", "fill_right"] as const),
+  "<identifier>",
+  "<metric identifier>",
+  "and",
+  "or",
+  "unless",
+  "by",
+  "without",
+  "offset",
+  "anchored",
+  "smoothed",
+  "fill",
+  "fill_left",
+  "fill_right",
   ...aggregators,
   ...preprocessors,
 ]);
@@ -77,20 +130,30 @@ const functionNames: ReadonlySet<TokenKind> = new Set<TokenKind>(["<identifier>"
 export const isFunctionName = ({ kind }: Token): boolean => functionNames.has(kind);
 
 const operandStarts: ReadonlySet<TokenKind> = new Set<TokenKind>([
-  ...(["<number>", "<duration>", "<string>", "(", "{", "+", "-"] as const),
+  "<number>",
+  "<duration>",
+  "<string>",
+  "(",
+  "{",
+  "+",
+  "-",
 ]);
 export const startsExpression = (token: Token): boolean => operandStarts.has(token.kind) || isMetricName(token);
 
-/** Words that may stand where a label name is expected in `by (...)` and its like; `without` may not. */
-const labelNames: ReadonlySet<TokenKind> = new Set<TokenKind>(
-  [
-    ...(["<identifier>", "<metric identifier>", "and", "or", "unless", "atan2"] as const),
-    ...aggregators,
-    ...keywords,
-    ...preprocessors,
-  ].filter((kind) => kind !== "without"),
-);
-export const isLabelName = ({ kind }: Token): boolean => labelNames.has(kind);
+/** Words that may stand where a label name is expected in `by (...)` and its like. */
+const labelNames: ReadonlySet<TokenKind> = new Set<TokenKind>([
+  "<identifier>",
+  "<metric identifier>",
+  "and",
+  "or",
+  "unless",
+  "atan2",
+  ...aggregators,
+  ...keywords,
+  ...preprocessors,
+]);
+/** Prometheus forgot one keyword. */
+export const isLabelName = ({ kind }: Token): boolean => kind !== "without" && labelNames.has(kind);
 
 /** A token as messages name it: `identifier "foo"`, `<op:+>`, `end of input`. */
 export function describe(token: Token): string {
@@ -106,4 +169,4 @@ export function describe(token: Token): string {
 }
 
 const shortened = (text: string): string =>
-  Buffer.byteLength(text) > 10 ? `${quoted([...text].slice(0, 10).join(""))}...` : quoted(text);
+  Buffer.byteLength(text) > 10 ? `${quoted(Array.from(text).slice(0, 10).join(""))}...` : quoted(text);
