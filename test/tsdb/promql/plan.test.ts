@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { parseExpression } from "../../../src/tsdb/promql/parser.ts";
-import { buildPlan } from "../../../src/tsdb/promql/plan/build.ts";
+import { PLAN_DEPTH_MAX, buildPlan } from "../../../src/tsdb/promql/plan/build.ts";
 import { planText } from "../../../src/tsdb/promql/plan/text.ts";
 
 // The last step is at 120 s: an end need not be a step.
@@ -145,4 +145,11 @@ test("what cannot be computed yet is refused by name while it is planned", () =>
     expect(() => planned(query)).toThrow(
       expect.objectContaining({ code: "NOT_YET_SUPPORTED", message: `not yet supported: ${name}` }),
     );
+});
+
+test("operators may be stacked only so deep, whatever the parser reads", () => {
+  expect(planned(`1${" + 1".repeat(PLAN_DEPTH_MAX - 1)}`)).toBe(String(PLAN_DEPTH_MAX));
+  expect(() => planned(`1${" + 1".repeat(PLAN_DEPTH_MAX)}`)).toThrow(
+    expect.objectContaining({ code: "QUERY_LIMIT", message: "query stacks more than 1000 operators on each other" }),
+  );
 });

@@ -32,11 +32,17 @@ export interface QueryTimes extends StepGrid {
   readonly isInstant: boolean;
 }
 
-/** @throws TsdbError NOT_YET_SUPPORTED; BAD_QUERY when a computed duration is no length of time */
+/** @throws TsdbError NOT_YET_SUPPORTED; QUERY_LIMIT when it is too deep; BAD_QUERY when a computed duration is no length of time */
 export function buildPlan(expression: Expression, times: QueryTimes): PlanNode {
   const builder = new PlanBuilder(times);
   return builder.once(builder.build(expression));
 }
+
+/**
+ * Operators that may be stacked on each other. The parser reads chains such as a + b + c + ... of any length, but the plan,
+ * and what runs it, recurse along them.
+ */
+export const PLAN_DEPTH_MAX = 1000;
 
 /** A node, and whether it is the same at every step. */
 interface Planned {
@@ -47,6 +53,7 @@ interface Planned {
 class PlanBuilder {
   readonly #times: QueryTimes;
   readonly #span: QuerySpan;
+  #depth = 0;
 
   constructor(times: QueryTimes) {
     const { startMs, stepMs, endMs, isInstant } = times;
@@ -62,6 +69,14 @@ class PlanBuilder {
   }
 
   build(expression: Expression): Planned {
+    if (++this.#depth > PLAN_DEPTH_MAX)
+      throw new TsdbError("QUERY_LIMIT", `query stacks more than ${PLAN_DEPTH_MAX} operators on each other`);
+    const planned = this.#build(expression);
+    this.#depth--;
+    return planned;
+  }
+
+  #build(expression: Expression): Planned {
     switch (expression.kind) {
       case "number":
         return constant(expression.value);
