@@ -96,7 +96,7 @@ function refusal({ status, statusText, retryAfter, text }: Answer, origin: strin
     : `${origin} answered ${status} ${statusText}, and not as a database does`;
   const remedy =
     status === 503
-      ? `Try again${retryAfter ? ` in ${retryAfter} s` : " later"}; ${origin}/-/ready says whether it is ready`
+      ? `Try again${retryAfter ? ` in ${retryAfter} s` : " later"}`
       : answered
         ? undefined
         : "Check --url or TSDB_URL: is it the address of a tsdb?";

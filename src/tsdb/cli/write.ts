@@ -24,7 +24,7 @@ Examples:
     .action(async (sample: string | undefined, timestamp: string | undefined, { url }: { url: string }) => {
       const written =
         sample === undefined || sample === "-" ? await writeStdin(url) : await writeOne(url, sample, timestamp);
-      process.stdout.write(`${written} ${written === 1 ? "sample" : "samples"} written\n`);
+      process.stdout.write(`${countText(written)} written\n`);
       done(exitCodes.ok);
     });
 }
@@ -45,21 +45,20 @@ async function writeOne(url: string, text: string, timestamp: string | undefined
 async function writeStdin(url: string): Promise<number> {
   if (process.stdin.isTTY)
     throw new CommandError(exitCodes.usage, `expected a sample, such as: tsdb write 'cpu{host="a"} 0.85'`);
-  let written = 0;
-  let batch: SampleLine[] = [];
   const nowMs = Date.now();
+  let written = 0;
+  const refusals: Refusal[] = [];
+  let batch: SampleLine[] = [];
   const send = async (): Promise<void> => {
     try {
       await post(url, request(batch, nowMs));
+      written += batch.length;
     } catch (thrown) {
-      if (!(thrown instanceof CommandError) || written === 0) throw thrown;
-      throw new CommandError(
-        thrown.exitCode,
-        `${thrown.message} (${written} samples before were written)`,
-        thrown.remedy,
-      );
+      const refusal = refusalOf(thrown);
+      if (refusal === undefined) throw withProgress(thrown, written);
+      written += refusal.storedCount;
+      refusals.push(refusal);
     }
-    written += batch.length;
     batch = [];
   };
 
@@ -77,8 +76,40 @@ async function writeStdin(url: string): Promise<number> {
     if (batch.length === SAMPLES_PER_REQUEST) await send();
   }
   if (batch.length > 0) await send();
+  if (refusals.length > 0) {
+    const refused = refusals.reduce((sum, { refusedCount }) => sum + refusedCount, 0);
+    throw new CommandError(
+      exitCodes.failed,
+      `${countText(written)} written, ${refused} refused: ${refusals[0]!.reasons}`,
+    );
+  }
   return written;
 }
+
+/** What the server refused of a request for good; it keeps the others, and the next request may be all good. */
+interface Refusal {
+  readonly storedCount: number;
+  readonly refusedCount: number;
+  readonly reasons: string;
+}
+
+function refusalOf(thrown: unknown): Refusal | undefined {
+  if (!(thrown instanceof CommandError) || thrown.exitCode !== exitCodes.failed) return undefined;
+  const [, stored, refused, reasons] = /^(\d+) samples? stored, (\d+) refused: (.*)$/s.exec(thrown.message) ?? [];
+  if (reasons === undefined) return undefined;
+  return { storedCount: Number(stored), refusedCount: Number(refused), reasons };
+}
+
+function withProgress(thrown: unknown, written: number): unknown {
+  if (!(thrown instanceof CommandError) || written === 0) return thrown;
+  return new CommandError(
+    thrown.exitCode,
+    `${thrown.message} (${countText(written)} before were written)`,
+    thrown.remedy,
+  );
+}
+
+const countText = (count: number): string => `${count} ${count === 1 ? "sample" : "samples"}`;
 
 function parse(line: string, explain: (column: number, message: string) => string): SampleLine {
   try {

@@ -28,7 +28,7 @@ export async function runQuery(
     reply.raw.off("close", onClose);
     const durationMs = clock.monotonicMs() - startMs;
     counters.queryDuration.observe(durationMs / 1000);
-    log.debug({ operation: "query", ...job, failure, duration_ms: durationMs }, "query");
+    log.debug({ operation: "query", ...job, failure, duration_ms: Math.round(durationMs * 1000) / 1000 }, "query");
   }
 }
 

@@ -17,6 +17,8 @@ import { notReady } from "./readiness.ts";
 export const WRITE_PATH = "/api/v1/write";
 
 const BODY_BYTES_MIN = 4096;
+/** Of each reason; what more there is says the same again. */
+const EXAMPLES_SHOWN_MAX = 3;
 
 type WriteDeps = Pick<AppDeps, "database" | "clock" | "log" | "options">;
 
@@ -77,7 +79,7 @@ export class WriteService {
         body_bytes: request.body.byteLength,
         samples: result?.accepted,
         refused: refusal === undefined ? undefined : messageOf(refusal),
-        duration_ms: durationMs,
+        duration_ms: Math.round(durationMs * 1000) / 1000,
       },
       "write",
     );
@@ -111,9 +113,14 @@ function rejected({ accepted, rejections }: WriteResult): TsdbError {
   const isTransient = rejections.some(({ reason }) => reason === "series_limit");
   return new TsdbError(
     isTransient ? "SERIES_LIMIT" : "SAMPLES_REJECTED",
-    `${accepted} samples stored, ${refused} refused: ${reasons}`,
+    `${accepted} ${accepted === 1 ? "sample" : "samples"} stored, ${refused} refused: ${reasons}`,
   );
 }
 
-const reasonText = ({ reason, count, examples }: Rejection): string =>
-  `${reason} ${count}${examples.length === 0 ? "" : ` (${examples.join(", ")}${count > examples.length ? ", ..." : ""})`}`;
+/** As `out_of_order 2 (cpu: sample at ... is older than ...; ...)`. */
+function reasonText({ reason, count, examples }: Rejection): string {
+  if (examples.length === 0) return `${reason} ${count}`;
+  const shown = examples.slice(0, EXAMPLES_SHOWN_MAX);
+  if (count > shown.length) shown.push("...");
+  return `${reason} ${count} (${shown.join("; ")})`;
+}

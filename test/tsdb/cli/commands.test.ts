@@ -92,6 +92,20 @@ test("write sends many lines in requests of 1000", async () => {
   ]);
 });
 
+test("write goes on where single samples are refused, and says at the end how many and why", async () => {
+  let requests = 0;
+  const error = "999 samples stored, 1 refused: out_of_order 1 (m: too old)";
+  answer = (_asked, response) =>
+    ++requests === 2
+      ? response.writeHead(400).end(JSON.stringify({ status: "error", errorType: "bad_data", error }))
+      : response.writeHead(204).end();
+  const stdin = Array.from({ length: 2500 }, (_, i) => `m{i="${i}"} ${i} 1`).join("\n");
+  expect(await runTsdb(["write", "--url", url], { stdin })).toMatchObject({
+    code: 1,
+    stderr: "tsdb: 2499 samples written, 1 refused: out_of_order 1 (m: too old)\n",
+  });
+});
+
 test("an instant query prints a table, a scalar its value, nothing found a sentence", async () => {
   success({
     resultType: "vector",
@@ -196,7 +210,7 @@ test("what the server refuses is told in its words, with exit code 1; not ready 
   );
   expect(await runTsdb(["write", "up 1", "--url", url])).toMatchObject({
     code: 4,
-    stderr: `tsdb: The database is replaying its write-ahead log\n      Try again in 5 s; ${url}/-/ready says whether it is ready.\n`,
+    stderr: `tsdb: The database is replaying its write-ahead log\n      Try again in 5 s.\n`,
   });
   answer = (_asked, response) => response.writeHead(404, "Not Found").end("<html>");
   expect(await runTsdb(["write", "up 1", "--url", url])).toMatchObject({

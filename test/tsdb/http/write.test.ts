@@ -57,14 +57,14 @@ test("a write is answered once the database has it, and the answer tells what wa
       result: { accepted: 7, duplicates: 0, rejections },
       status: 400,
       error:
-        '7 samples stored, 3 refused: out_of_order 2 (cpu{host="a"} at 1000, ...); label_count 1 (up has 50 labels)',
+        '7 samples stored, 3 refused: out_of_order 2 (cpu{host="a"} at 1000; ...); label_count 1 (up has 50 labels)',
       retryAfter: undefined,
     },
     {
       result: { accepted: 7, duplicates: 0, rejections: [...rejections, series_limit] },
       status: 503,
       error:
-        '7 samples stored, 8 refused: out_of_order 2 (cpu{host="a"} at 1000, ...); label_count 1 (up has 50 labels); series_limit 5',
+        '7 samples stored, 8 refused: out_of_order 2 (cpu{host="a"} at 1000; ...); label_count 1 (up has 50 labels); series_limit 5',
       retryAfter: "30",
     },
   ];
