@@ -22,6 +22,8 @@ export interface TwinHeadSeries {
   readonly chunkStarts: number[];
   /** Chunks that were dropped, from the oldest on. */
   droppedChunks: number;
+  /** Which samples were dropped while their chunk was open, so that no file ever had them. */
+  readonly droppedOpen: { readonly from: number; readonly to: number }[];
 }
 
 /** What a request came to. */
@@ -78,7 +80,7 @@ export class HeadTwin {
           for (const fault of faults) reject(fault, 1);
           continue;
         }
-        this.series.set(key, { labels: checked, samples: [], chunkStarts: [], droppedChunks: 0 });
+        this.series.set(key, { labels: checked, samples: [], chunkStarts: [], droppedChunks: 0, droppedOpen: [] });
       }
       rows.push({ series: this.series.get(key)!, samples });
     }
@@ -124,14 +126,16 @@ export class HeadTwin {
     return present.sort(([a], [b]) => (a < b ? -1 : 1));
   }
 
-  /** Drops full chunks whose newest sample is older than `beforeMs`. @returns how many */
+  /** Drops chunks, full or open, whose newest sample is older than `beforeMs`. @returns how many */
   dropChunks(beforeMs: number): number {
     let dropped = 0;
     for (const series of this.series.values()) {
       const { samples, chunkStarts } = series;
-      while (series.droppedChunks < chunkStarts.length - 1) {
-        const end = chunkStarts[series.droppedChunks + 1]!;
+      while (series.droppedChunks < chunkStarts.length) {
+        const end = chunkStarts[series.droppedChunks + 1] ?? samples.length;
         if (samples[end - 1]!.timestampMs >= BigInt(beforeMs)) break;
+        const isOpen = series.droppedChunks === chunkStarts.length - 1;
+        if (isOpen) series.droppedOpen.push({ from: chunkStarts.at(-1)!, to: end });
         series.droppedChunks++;
         dropped++;
       }
@@ -141,16 +145,17 @@ export class HeadTwin {
 
   /** The samples of a series that were not dropped. */
   static samplesOf({ samples, chunkStarts, droppedChunks }: TwinHeadSeries): readonly TwinSample[] {
-    return samples.slice(chunkStarts[droppedChunks] ?? 0);
+    return samples.slice(chunkStarts[droppedChunks] ?? samples.length);
   }
 }
 
-function append({ samples, chunkStarts }: TwinHeadSeries, sample: TwinSample): void {
+function append({ samples, chunkStarts, droppedChunks }: TwinHeadSeries, sample: TwinSample): void {
   const range = (timestampMs: bigint): bigint =>
     timestampMs / CHUNK_RANGE_MS - (timestampMs % CHUNK_RANGE_MS < 0n ? 1n : 0n);
   const start = chunkStarts.at(-1);
   const isFull =
     start === undefined ||
+    droppedChunks === chunkStarts.length ||
     samples.length - start === CHUNK_SAMPLES ||
     range(samples.at(-1)!.timestampMs) !== range(sample.timestampMs);
   if (isFull) chunkStarts.push(samples.length);

@@ -147,13 +147,25 @@ export function sealOpen(hot: SeriesHot, cold: SeriesCold, ref: u32): void {
   atomic.store<u32>(changetype<usize>(block) + offsetof<SealBlock>("usedBytes"), block.usedBytes + entryBytes);
   addEntry(cold, mint, span, h.chunkFileIndex, h.chunkFileOffset, dataBytes);
   h.chunkFileOffset += entryBytes;
-  h.openChunks--;
   h.chunksSealed++;
   h.chunkBytesSealed += entryBytes;
+  letGoOfOpen(hot);
+}
+
+/** Lets go of the open chunk if its newest sample is older than `before`. @returns whether it did */
+export function dropOpen(hot: SeriesHot, before: f64): bool {
+  if (hot.open == 0 || f64(hot.lastTimestampMs) >= before) return false;
+  letGoOfOpen(hot);
+  return true;
+}
+
+function letGoOfOpen(hot: SeriesHot): void {
+  const word = hot.open;
+  header().openChunks--;
   publishOpen(hot, 0);
   hot.count = 0;
   hot.bitPosition = 0;
-  retireCells(first, hot.tailCell, cells);
+  retireCells(openFirstCell(word), hot.tailCell, openCells(word));
 }
 
 /** The i-th oldest block that is not in its file yet. */
