@@ -1,0 +1,55 @@
+/**
+ * The world that the race is about, known to both sides: series whose samples say themselves what they must be. A value is
+ * a function of series and time, times follow each other by one step, and labels repeat themselves, so a reader can tell
+ * anything that is not as it was written.
+ */
+import type { HeadAttachment } from "../../../src/tsdb/head/head-storage.ts";
+
+export const START_MS = Date.UTC(2026, 0, 1);
+export const STEP_MS = 1000;
+
+/** Series that get samples all the time, in groups that are queried together. */
+export const SERIES_COUNT = 400;
+export const GROUP_COUNT = 8;
+/** Samples of each of them in one request. */
+export const SAMPLES_PER_REQUEST = 10;
+
+/** Series that come and stay as they are, so that tables and memory grow: this many per block, half of them odd. */
+export const BLOCK_SERIES = 40;
+export const BLOCKS_MAX = 6000;
+
+/** What the writer tells its readers, in shared memory: words of an Int32Array. */
+export const PROGRESS = {
+  /** Samples of every series that were stored before this was set. */
+  samples: 0,
+  /** Samples that were dropped at most, set before they are. */
+  dropped: 1,
+  /** Blocks that are complete. */
+  blocks: 2,
+} as const;
+export const PROGRESS_WORDS = 4;
+
+/** What a reader is started with. */
+export interface ReaderData {
+  readonly attachment: HeadAttachment;
+  readonly progress: Int32Array;
+  readonly seed: number;
+  /** What it has seen, in counts that outlive it. */
+  readonly counts: Int32Array;
+}
+export const COUNTS = { reads: 0, series: 1, torn: 2 } as const;
+
+export const timeOf = (sample: number): number => START_MS + sample * STEP_MS;
+
+/** The two halves of a value between 1 and 2 whose 52 bits follow from series and sample: chunks of them are long. */
+export const valueHigh = (series: number, sample: number): number => 0x3ff0_0000 | (mix(series, sample) & 0xf_ffff);
+export const valueLow = (series: number, sample: number): number => mix(~series, sample);
+
+function mix(a: number, b: number): number {
+  let mixed = Math.imul(a ^ 0x9e37_79b9, 0x85eb_ca6b) ^ Math.imul(b, 0xc2b2_ae35);
+  mixed = Math.imul(mixed ^ (mixed >>> 15), 0x2c1b_3c6d);
+  return (mixed ^ (mixed >>> 13)) >>> 0;
+}
+
+/** A label that follows from another one. */
+export const echoOf = (text: string): string => `${text}-${(Math.imul(Number(text), 0x9e37_79b9) >>> 0).toString(36)}`;
