@@ -1,8 +1,10 @@
 /** `tsdb start` as systemd, Kubernetes and a person at a terminal meet it: one process, its log, signals and exit code. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
+import { once } from "node:events";
+import { connect, createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, expect, onTestFinished, test, vi } from "vitest";
 import { runTsdb, startTsdb, type RunOptions, type Started } from "../../support/run-tsdb.ts";
 
@@ -73,6 +75,48 @@ test("samples written on the command line are there after kill -9, and a stopped
   const query = await runTsdb(["query", "cpu"], { env: { TSDB_URL: second.url } });
   expect(query).toMatchObject({ code: 0, stderr: "" });
   expect(query.stdout).toMatch(/^SERIES +VALUE\ncpu\{host="a"\} +0\.85\n$/);
+});
+
+/** A write of which half the body is sent; `end` sends the rest and resolves with what came back. */
+async function halfWrite(url: string) {
+  const { hostname, port } = new URL(url);
+  const body = JSON.stringify({ timeseries: [] });
+  const socket = connect(Number(port), hostname);
+  let answer = "";
+  socket.on("data", (text) => (answer += String(text)));
+  socket.on("error", () => {});
+  socket.write(
+    `POST /api/v1/write HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`,
+  );
+  socket.write(body.slice(0, 5));
+  const inFlight = async () =>
+    (await (await fetch(`${url}/metrics`)).text()).match(/^tsdb_write_body_bytes_in_flight (\d+)/m)?.[1];
+  await vi.waitUntil(async () => (await inFlight()) !== "0");
+  return {
+    async end(): Promise<string> {
+      socket.write(body.slice(5));
+      if (!socket.closed) await once(socket, "close");
+      return answer;
+    },
+  };
+}
+
+test("a stopping server takes no new connections and ends the request in flight; told again, it exits at once", async () => {
+  const patient = await start(["--data-dir", newDir()]);
+  const write = await halfWrite(patient.url);
+  patient.child.kill("SIGTERM");
+  await vi.waitUntil(() => patient.logged("stopping"));
+  await expect(fetch(`${patient.url}/-/healthy`)).rejects.toThrow("fetch failed");
+  expect(await write.end()).toMatch(/^HTTP\/1\.1 204 .*\r\n[^]*Connection: close\r\n/);
+  expect((await patient.ended).code).toBe(0);
+
+  const hurried = await start(["--data-dir", newDir()]);
+  await halfWrite(hurried.url);
+  hurried.child.kill("SIGTERM");
+  await sleep(700);
+  hurried.child.kill("SIGTERM");
+  const { code, stdout } = await hurried.ended;
+  expect([code, linesOf(stdout).at(-1)?.["msg"]]).toEqual([130, "told to stop again: exiting at once"]);
 });
 
 test("what keeps a server from starting is said in one line, with exit code 1", async () => {
