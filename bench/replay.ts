@@ -22,7 +22,12 @@ const SCRAPES = 200;
 const QUICK_SCRAPES = 20;
 const SETTLE_MS = 3000;
 
-interface Result {
+interface Result extends Measured {
+  /** CPU of a start with nothing to replay. */
+  readonly emptyCpuSeconds: number;
+}
+
+interface Measured {
   readonly product: Product;
   readonly walBytes: number;
   readonly runningPeakBytes: number;
@@ -46,8 +51,12 @@ export const replay: Benchmark = {
       const startMs = Date.now() - (scrapes + 4) * SCRAPE_INTERVAL_MS;
       const workload = new Workload({ population: nodeExporter, targetCount: TARGETS, startMs });
       const servers: BenchServer[] = [];
-      for (const product of chosen([tsdb(), prometheus()], options.servers))
-        servers.push(await BenchServer.start(product, workspace));
+      const emptyCpu: number[] = [];
+      for (const product of chosen([tsdb(), prometheus()], options.servers)) {
+        const server = await BenchServer.start(product, workspace);
+        emptyCpu.push(server.cpuSeconds());
+        servers.push(server);
+      }
       for (let scrape = 0; scrape < scrapes; scrape++) {
         const requests = workload.nextScrape({ samplesPerRequest: 1000 }).map(prepare).toArray();
         for (const { port } of servers) await sendAll(requests, { port, connections: options.connections });
@@ -55,12 +64,14 @@ export const replay: Benchmark = {
       }
       await sleep(SETTLE_MS);
       const results: Result[] = [];
-      for (const server of servers) results.push(await measure(server, workspace, workload, options));
+      for (const [i, server] of servers.entries())
+        results.push({ emptyCpuSeconds: emptyCpu[i]!, ...(await measure(server, workspace, workload, options)) });
 
       const sampleCount = scrapes * workload.seriesCount;
       const [ours, peer] = [results.find(({ product }) => !product.peer), results.find(({ product }) => product.peer)];
-      const rate = ({ replays }: Result, cost: (replayed: Replay) => number) => sampleCount / median(replays.map(cost));
-      const verdict = (what: string, cost: (replayed: Replay) => number) =>
+      const rate = (result: Result, cost: (replayed: Replay, of: Result) => number) =>
+        sampleCount / median(result.replays.map((replayed) => cost(replayed, result)));
+      const verdict = (what: string, cost: (replayed: Replay, of: Result) => number) =>
         ours && peer ? [judge(budgets.replay.Prometheus, what, rate(ours, cost), rate(peer, cost))] : [];
       return {
         sections: [
@@ -68,7 +79,10 @@ export const replay: Benchmark = {
         ],
         verdicts: [
           ...verdict("time as logged", ({ seconds }) => seconds),
-          ...verdict("CPU from start to ready", ({ cpuSeconds }) => cpuSeconds),
+          ...verdict(
+            "CPU, beyond an empty start",
+            ({ cpuSeconds }, { emptyCpuSeconds }) => cpuSeconds - emptyCpuSeconds,
+          ),
         ],
         notes: [`workload: ${workload.seriesCount} series, 1,000 samples a record, process killed; medians`],
       };
@@ -80,7 +94,7 @@ async function measure(
   workspace: Workspace,
   workload: Workload,
   { rounds, isQuick, progress }: BenchOptions,
-): Promise<Result> {
+): Promise<Measured> {
   const { product } = running;
   const runningPeakBytes = running.memory().peakRssBytes;
   const { walBytes } = diskUse(running);
@@ -120,7 +134,7 @@ function goDurationSeconds(text: string): number {
   return parts.reduce((seconds, [, number, unit]) => seconds + Number(number) * units[unit!]!, 0);
 }
 
-function rowOf({ product, walBytes, runningPeakBytes, replays }: Result, sampleCount: number): Row {
+function rowOf({ product, walBytes, runningPeakBytes, replays, emptyCpuSeconds }: Result, sampleCount: number): Row {
   const of = (pick: (replayed: Replay) => number) => median(replays.map(pick));
   const seconds = of((replayed) => replayed.seconds);
   return {
@@ -129,6 +143,7 @@ function rowOf({ product, walBytes, runningPeakBytes, replays }: Result, sampleC
     "replay s": seconds,
     "ready after s": of(({ readySeconds }) => readySeconds),
     "CPU s": of(({ cpuSeconds }) => cpuSeconds),
+    "CPU s of an empty start": emptyCpuSeconds,
     "WAL B/sample": walBytes / sampleCount,
     "peak MB replaying": of(({ peakBytes }) => peakBytes) / 1e6,
     "peak MB running": runningPeakBytes / 1e6,
