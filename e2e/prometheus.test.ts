@@ -8,7 +8,7 @@ import type { Asked } from "./prometheus/ask-both.ts";
 import { notYetSupported, operators, rawSamples, refused, table } from "./prometheus/queries.ts";
 import { record } from "./prometheus/recording.ts";
 import type { Recording } from "./prometheus/recording.ts";
-import { ask } from "./support/http.ts";
+import { ask, metricsOf, sumOf } from "./support/http.ts";
 import type { Parameters } from "./support/http.ts";
 import { startTsdb } from "./support/tsdb.ts";
 import type { Tsdb } from "./support/tsdb.ts";
@@ -41,14 +41,10 @@ test("everything that Prometheus scraped is here, sample for sample", async () =
   const time = seconds(moments.endMs);
   const requests = rawSamples.map((row) => instant(row, time, moments));
   await expectSame("raw samples", requests);
-  const counted = await ask(tsdb.url, {
-    path: "/api/v1/query",
-    parameters: [
-      ["query", `sum(count_over_time({__name__!=""}[20m]))`],
-      ["time", seconds(moments.endMs + 60_000)],
-    ],
-  });
-  console.log(`${sampleCount} samples sent; ${counted.text}`);
+  const metrics = await metricsOf(tsdb.url);
+  const stored = sumOf(metrics, "tsdb_samples_ingested_total");
+  console.log(`${sampleCount} samples sent, ${stored} stored`);
+  expect(stored).toBe(sampleCount);
 });
 
 test("every query of the table has the same answer here and there, at one time and over a range", async () => {
@@ -115,56 +111,112 @@ test("parameters are read and refused as Prometheus does", async () => {
     of("query_exemplars", query, ["start", "2"], ["end", "1"]),
     of("format_query", ["query", "sum(rate(a[5m]))by(b)"]),
     of("format_query", ["query", "sum("]),
-    of("no_such_path"),
   ]);
 });
 
-test("series, labels and label values are the same here and there", async () => {
-  const { startMs, outageMs, endMs } = recording.moments;
-  const window = (from: number, to: number): Parameters => [
-    ["start", seconds(from)],
-    ["end", seconds(to)],
-  ];
-  const windows = [[], window(startMs, endMs), window(startMs, startMs + 5000), window(outageMs, outageMs + 1000)];
-  const matches: Parameters[] = [
-    [["match[]", "synthetic_city"]],
-    [["match[]", `{__name__=~"synthetic_.*",job="synthetic"}`]],
-    [
-      ["match[]", "synthetic_flapping"],
-      ["match[]", "synthetic_early"],
-    ],
-    [["match[]", `{"synthetic.dotted.name"}`]],
-    [["match[]", "no_such_metric"]],
-  ];
-  const names = ["__name__", "city", "job", "le", "instance", "no_such_label", "U__label_2e_with_20_dots"];
-  const limits: Parameters[] = [[], [["limit", "3"]], [["limit", "0"]]];
-  const of = (path: string, parameters: Parameters): Asked => ({
-    path: `/api/v1/${path}`,
-    parameters,
-    isOrdered: true,
-  });
-  const requests: Asked[] = [];
-  for (const limit of limits)
-    for (const range of windows) {
-      for (const name of names) requests.push(of(`label/${name}/values`, [...range, ...limit]));
-      requests.push(of("labels", [...range, ...limit]));
-      for (const match of matches) {
-        requests.push(of("series", [...match, ...range, ...limit]), of("labels", [...match, ...range, ...limit]));
-        for (const name of names) requests.push(of(`label/${name}/values`, [...match, ...range, ...limit]));
-      }
-    }
-  requests.push(
-    of("series", []),
-    of("series", [["match[]", "{}"]]),
-    of("series", [["match[]", "sum(a)"]]),
-    of("labels", [["match[]", "{"]]),
-    of("labels", [["start", "x"]]),
-    of("labels", [["limit", "-1"]]),
-    of("label/a%20b/values", []),
-    of("label/%FF/values", []),
-  );
-  await expectSame("metadata requests", requests);
+const labelNames = ["__name__", "city", "job", "le", "instance", "no_such_label", "U__label_2e_with_20_dots"];
+const selectors: Parameters[] = [
+  [["match[]", "synthetic_city"]],
+  [["match[]", `{__name__=~"synthetic_.*",job="synthetic"}`]],
+  [
+    ["match[]", "synthetic_flapping"],
+    ["match[]", "synthetic_early"],
+  ],
+  [["match[]", `{"synthetic.dotted.name"}`]],
+  [["match[]", "no_such_metric"]],
+];
+
+/** Everything there is to ask about labels and series, with these parameters besides. */
+const metadataRequests = (parameters: Parameters): Asked[] => [
+  ...labelNames.map((name) => metadata(`label/${name}/values`, parameters)),
+  metadata("labels", parameters),
+  ...selectors.flatMap((selector) => [
+    metadata("series", [...selector, ...parameters]),
+    metadata("labels", [...selector, ...parameters]),
+    ...labelNames.map((name) => metadata(`label/${name}/values`, [...selector, ...parameters])),
+  ]),
+];
+
+/** Series come in no particular order, names and values sorted. */
+const metadata = (path: string, parameters: Parameters): Asked => ({
+  path: `/api/v1/${path}`,
+  parameters,
+  isOrdered: path !== "series",
 });
+
+const between = (startMs: number, endMs: number): Parameters => [
+  ["start", seconds(startMs)],
+  ["end", seconds(endMs)],
+];
+
+test("series, labels and label values are the same here and there", async () => {
+  const { startMs, endMs } = recording.moments;
+  await expectSame("metadata requests", [
+    ...metadataRequests([]),
+    ...metadataRequests(between(startMs, endMs)),
+    ...metadataRequests(between(endMs + 3_600_000, endMs + 7_200_000)),
+    ...metadataRequests([["limit", "0"]]),
+    metadata("series", []),
+    metadata("series", [["match[]", "{}"]]),
+    metadata("series", [["match[]", "sum(a)"]]),
+    metadata("series", [
+      ["match[]", "synthetic_city"],
+      ["limit", "x"],
+    ]),
+    metadata("labels", [["match[]", "{"]]),
+    metadata("labels", [["start", "x"]]),
+    metadata("labels", [["limit", "-1"]]),
+    metadata("label/job/values", [["match[]", "{"]]),
+    metadata("label/a%20b/values", []),
+  ]);
+});
+
+interface Metadata {
+  readonly data: readonly unknown[];
+  readonly warnings?: readonly string[];
+}
+
+async function metadataOf(url: string, request: Asked): Promise<Metadata> {
+  const { data, ...rest } = JSON.parse((await ask(url, request)).text) as Metadata;
+  return { ...rest, data: data.map((item) => JSON.stringify(item)) };
+}
+
+test("with a limit as many are returned as there, and the same is said; which ones is open", async () => {
+  for (const request of metadataRequests([["limit", "3"]])) {
+    const [theirs, ours] = await Promise.all([
+      metadataOf(recording.prometheus.url, request),
+      metadataOf(tsdb.url, request),
+    ]);
+    const all = await metadataOf(tsdb.url, {
+      ...request,
+      parameters: request.parameters.filter(([name]) => name !== "limit"),
+    });
+    const what = `${request.path} ${JSON.stringify(request.parameters)}`;
+    expect(all.data, what).toEqual(expect.arrayContaining([...ours.data]));
+    expect({ ...ours, data: ours.data.length }, what).toEqual({ ...theirs, data: theirs.data.length });
+  }
+});
+
+test("of a short time all series are returned that have samples in it, and none that ended before or begin after", async () => {
+  const { startMs, outageMs, endMs } = recording.moments;
+  const selector = `{__name__=~"synthetic_.*"}`;
+  for (const fromMs of [startMs + 10_000, outageMs, endMs - 15_000]) {
+    const toMs = fromMs + 1000;
+    const series = metadata("series", [["match[]", selector], ...between(fromMs, toMs)]);
+    const sampled = instant({ query: `${selector}[1s]` }, seconds(toMs), recording.moments);
+    const { data } = JSON.parse((await ask(recording.prometheus.url, sampled)).text) as SampledSeries;
+    const ours = (await metadataOf(tsdb.url, series)).data;
+    expect(ours).toEqual(expect.arrayContaining(data.result.map(({ metric }) => JSON.stringify(metric))));
+    // Prometheus may name more: it looks at whole chunks, or at its whole head.
+    const names = (await metadataOf(tsdb.url, metadata("label/__name__/values", between(fromMs, toMs)))).data;
+    expect(names.includes('"synthetic_early"'), "it ends before the outage").toBe(fromMs < outageMs);
+    expect(names.includes('"synthetic_late_total"'), "it begins after the outage").toBe(fromMs > outageMs);
+  }
+});
+
+interface SampledSeries {
+  readonly data: { readonly result: readonly { readonly metric: unknown }[] };
+}
 
 test("what is not yet supported is refused by name and never answered wrongly", async () => {
   const { moments } = recording;

@@ -14,7 +14,7 @@ const TOLERANCE = 1e-12;
 const SHOWN_MAX = 5;
 
 /**
- * @param isOrdered whether the order of an instant vector is defined; that of everything else always is
+ * @param isOrdered whether the order of an instant vector or of a list is defined; that of a matrix always is
  */
 export function compare(theirs: Answer, ours: Answer, isOrdered: boolean): Comparison {
   const isByteForByte = theirs.text === ours.text;
@@ -62,6 +62,8 @@ function* differencesOf(theirs: Answer, ours: Answer, isOrdered: boolean): Gener
     yield* seriesDifferences(their.data, our.data, isOrdered);
   else if (their.data.resultType === "scalar")
     yield* pointDifferences("scalar", their.data.result as Point, our.data.result as Point);
+  else if (Array.isArray(their.data) && Array.isArray(our.data) && !isOrdered)
+    yield* unequal("data", sortedTexts(their.data), sortedTexts(our.data));
   else yield* unequal("data", their.data, our.data);
   // The same JSON may be written in two ways, as in 1 and 1.000.
   const isSameJson = JSON.stringify(their) === JSON.stringify(our);
@@ -87,6 +89,8 @@ function* seriesDifferences(their: Data, our: Data, isOrdered: boolean): Generat
     else yield* columnDifferences(name, series.values ?? [], other.values ?? []);
   }
 }
+
+const sortedTexts = (data: readonly unknown[]): string[] => data.map((item) => JSON.stringify(item)).sort();
 
 /** Members of an object keep their order in JSON.parse, so this compares the order of labels too. */
 const keyOf = ({ metric }: Series): string => JSON.stringify(metric);

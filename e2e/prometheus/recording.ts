@@ -98,25 +98,28 @@ scrape_configs:
 `;
 
 /** Waits until nothing is appended any more and all that was appended is sent. @returns how many samples that are */
-export function drained({ url, program }: Prometheus, { receiverCount = 1 } = {}): Promise<number> {
-  let appendedBefore = -1;
+export async function drained({ url, program }: Prometheus, { receiverCount = 1 } = {}): Promise<number> {
+  let appended = -1;
   let unchangedSince = performance.now();
-  return program.whileRunning(
-    "remote write to drain",
-    async () => {
-      const metrics = await metricsOf(url);
-      const appended = sumOf(metrics, "prometheus_tsdb_head_samples_appended_total");
-      const settled = ["samples_total", "samples_failed_total", "samples_dropped_total"]
-        .map((name) => sumOf(metrics, `prometheus_remote_storage_${name}`))
-        .reduce((a, b) => a + b);
-      const pending = sumOf(metrics, "prometheus_remote_storage_samples_pending");
-      if (appended !== appendedBefore) unchangedSince = performance.now();
-      appendedBefore = appended;
-      const isQuiet = performance.now() - unchangedSince > QUIET_MS;
-      return isQuiet && pending === 0 && settled === receiverCount * appended ? appended : undefined;
-    },
-    DRAIN_TIMEOUT_MS,
-  );
+  let unsettled = "";
+  const probe = async (): Promise<number | undefined> => {
+    const metrics = await metricsOf(url);
+    const before = appended;
+    appended = sumOf(metrics, "prometheus_tsdb_head_samples_appended_total");
+    if (appended !== before) unchangedSince = performance.now();
+    const count = (name: string) => sumOf(metrics, `prometheus_remote_storage_samples_${name}`);
+    // Every attempt counts as sent, those that are repeated too.
+    const settled = count("total") - count("retried_total") + count("dropped_total");
+    const pending = count("pending");
+    unsettled = `${appended} appended, ${settled} settled by ${receiverCount} receivers, ${pending} pending`;
+    const isQuiet = performance.now() - unchangedSince > QUIET_MS;
+    return isQuiet && pending === 0 && settled === receiverCount * appended ? appended : undefined;
+  };
+  try {
+    return await program.whileRunning("remote write to drain", probe, DRAIN_TIMEOUT_MS);
+  } catch (thrown) {
+    throw new Error(`not everything was sent: ${unsettled}`, { cause: thrown });
+  }
 }
 
 const DRAIN_TIMEOUT_MS = 120_000;

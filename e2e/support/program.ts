@@ -7,7 +7,7 @@
  */
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, openSync, readFileSync } from "node:fs";
 import { until } from "./until.ts";
 
 export interface ProgramOptions {
@@ -35,6 +35,8 @@ export class Program {
   /** Resolves when the process is gone; rejects when it could not be started. */
   readonly exited: Promise<Exit>;
   readonly #child: ChildProcess;
+  /** Where this run begins in a log that it shares with earlier ones. */
+  readonly #logStart: number;
 
   constructor({ name, command, args, logFile, env, cwd, cpus }: ProgramOptions) {
     this.name = name;
@@ -46,6 +48,7 @@ export class Program {
     ];
     const [first, ...rest] = [...wrappers, command, ...args] as [string, ...string[]];
     const log = openSync(logFile, "a");
+    this.#logStart = fstatSync(log).size;
     try {
       this.#child = spawn(first, rest, {
         stdio: ["ignore", log, log],
@@ -75,7 +78,7 @@ export class Program {
 
   /** What it printed so far. */
   log(): string {
-    return readFileSync(this.logFile, "utf8");
+    return readFileSync(this.logFile).subarray(this.#logStart).toString("utf8");
   }
 
   /** What matched in its log once it printed that. @throws when it ends or the time is over before */

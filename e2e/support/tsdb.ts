@@ -57,16 +57,15 @@ export async function startTsdb(workspace: Workspace, options: TsdbOptions = {})
 }
 
 interface ListeningLine {
-  readonly pid: number;
-  readonly msg: string;
   readonly url: string;
   readonly probe_url: string;
 }
 
-/** The log line that says where it listens: the last one, because restarts share a log. */
+/** The log line that says where it listens. */
 function listening(program: Program): ListeningLine | undefined {
-  const lines = program.log().split("\n");
-  const begin = lines.findLastIndex((line) => line.includes('"msg":"starting TSDB server"'));
-  const line = begin < 0 ? undefined : lines.slice(begin).find((text) => text.includes('"msg":"listening"'));
+  const line = program
+    .log()
+    .split("\n")
+    .find((text) => text.includes('"msg":"listening"'));
   return line === undefined ? undefined : (JSON.parse(line) as ListeningLine);
 }
