@@ -48,11 +48,12 @@ export class WalSegmentReader {
     let ref = 0n;
     for (let left = next(); left > 0n; left--) {
       ref += unzigzag(next());
-      const labels = Array.from({ length: Number(next()) }, () => {
+      const labels: ByteLabel[] = [];
+      for (let labelsLeft = next(); labelsLeft > 0n; labelsLeft--) {
         const symbol = this.#symbols[Number(next())];
         if (symbol === undefined) throw new Error("a symbol that was not declared");
-        return symbol;
-      });
+        labels.push(symbol);
+      }
       declared.set(Number(ref), labels);
       this.#series.set(Number(ref), labels);
       this.#lastValues.set(Number(ref), 0n);
