@@ -14,6 +14,8 @@ export interface StoredSeries {
   readonly times: number[];
   /** In the order of `times`; only for values whose NaN payload does not matter. */
   readonly values: number[];
+  /** The same values, bit for bit. */
+  readonly bits: bigint[];
 }
 
 const noBudget: Budget = { addSeries() {}, addSamples() {}, addBytes() {}, check() {} };
@@ -32,7 +34,7 @@ export function readDatabase(database: DatabaseApi, vfs: Vfs): Map<string, Store
     while (selection.next(batch)) {
       for (let i = 0; i < batch.seriesCount; i++) {
         const pairs = [...selection.labels(batch.firstSeries + i)].map((id) => labels.pair(id));
-        const series: StoredSeries = { times: [], values: [] };
+        const series: StoredSeries = { times: [], values: [], bits: [] };
         for (let chunk = batch.chunkStart[i]!; chunk < batch.chunkStart[i + 1]!; chunk++) batch.decode(chunk, series);
         found.set(pairs.map(([name, value]) => `${name}="${value}"`).join(), series);
       }
@@ -88,5 +90,6 @@ class Batch implements ChunkBatch {
     if (count < 0) throw new Error("A chunk does not decode");
     into.times.push(...new Float64Array(memory.buffer, TIMES, count));
     into.values.push(...new Float64Array(memory.buffer, VALUES, count));
+    into.bits.push(...new BigUint64Array(memory.buffer, VALUES, count));
   }
 }

@@ -68,7 +68,7 @@ export type Repair = { readonly index: number; readonly reason: string } & (
   | { readonly kind: "set-aside" }
   /** Keep a copy of it in the quarantine. */
   | { readonly kind: "copy-aside" }
-  /** Write its first `keepBytes` to a fresh file, a mark behind them, and put that in its place. */
+  /** Write its first `keepBytes` (a fresh header for 0) to a fresh file, a mark behind them, and put that in its place. */
   | { readonly kind: "renew"; readonly keepBytes: number; readonly mark: Mark }
 );
 
@@ -286,13 +286,17 @@ class LogWalk {
   }
 
   #repairsOf(segment: Segment): Repair[] {
-    const { index, endBytes: keepBytes, damage, lastSequence, isMarked, isMisnamed, isOurs } = segment;
+    const { index, endBytes, damage, lastSequence, isMarked, isMisnamed, isOurs } = segment;
+    if (isMisnamed) return [{ kind: "set-aside", index, reason: damage! }];
     const isLossy = this.#lossy.has(segment);
-    if (!isUsed(segment)) {
-      const isWorthless = isOurs && !isLossy && !isMisnamed;
+    // The mark of a loss stands where the log breaks off; if nothing is left before that, in the segment that was lost.
+    const loss = this.#losses.find(({ after, index: lost }) =>
+      after === undefined ? lost === index : after === segment,
+    );
+    if (!isUsed(segment) && loss === undefined) {
+      const isWorthless = isOurs && !isLossy;
       return [{ kind: isWorthless ? "remove" : "set-aside", index, reason: damage ?? "it has no records" }];
     }
-    const loss = this.#losses.find(({ after }) => after === segment);
     // Nothing proves that the newest records are on disk: after a failed fsync they may be in the cache alone.
     const isUnproven = segment === this.#segments.findLast(isUsed) && !isMarked;
     if (loss === undefined && damage === undefined && !isUnproven) return [];
@@ -302,6 +306,7 @@ class LogWalk {
       loss === undefined
         ? { sequence: lastSequence ?? 0, firstLost: undefined }
         : { sequence: loss.lastSequence, firstLost: loss.firstSequence };
+    const keepBytes = isUsed(segment) ? endBytes : 0;
     const renew: Repair = { kind: "renew", index, keepBytes, mark, reason };
     return isLossy ? [{ kind: "copy-aside", index, reason }, renew] : [renew];
   }

@@ -6,7 +6,7 @@
 import { join } from "node:path/posix";
 import { copyFile } from "../../base/copy-file.ts";
 import type { Vfs } from "../../base/vfs.ts";
-import { encodeMark, segmentName } from "./format.ts";
+import { encodeMark, encodeSegmentHeader, segmentName } from "./format.ts";
 import type { Repair } from "./log.ts";
 
 export const QUARANTINE_DIR = "quarantine";
@@ -27,8 +27,11 @@ export async function repairSegment(vfs: Vfs, dir: string, repair: Repair): Prom
       return undefined;
     case "copy-aside":
       return copyFile(vfs, path, await quarantinePath(vfs, dir, name));
-    case "renew":
-      return copyFile(vfs, path, path, repair.keepBytes, encodeMark(repair.mark.sequence, repair.mark.firstLost));
+    case "renew": {
+      const mark = encodeMark(repair.mark.sequence, repair.mark.firstLost);
+      const tail = repair.keepBytes > 0 ? mark : Buffer.concat([encodeSegmentHeader(repair.index), mark]);
+      return copyFile(vfs, path, path, repair.keepBytes, tail);
+    }
   }
 }
 

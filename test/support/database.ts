@@ -1,0 +1,65 @@
+/** A database on a disk in memory, with a clock that the test moves and the kernel's debug build. */
+import { silentLogger } from "../../src/base/logger.ts";
+import type { Vfs } from "../../src/base/vfs.ts";
+import { Database, type DatabaseOptions } from "../../src/tsdb/db.ts";
+import { loadKernelModule } from "../../src/tsdb/kernel/load.ts";
+import { ManualClock } from "./clock.ts";
+import { type TwinSeries, writeRequest } from "./remote-write-twin.ts";
+import { snappyCompress } from "./write-request.ts";
+
+const kernel = loadKernelModule({ debug: true });
+const MiB = 2 ** 20;
+
+export const DATA_DIR = "/data";
+export const WAL_DIR = "/data/wal";
+export const CHUNK_DIR = "/data/chunks_head";
+
+type Overrides = Omit<Partial<DatabaseOptions>, "wal"> & { readonly wal?: Partial<DatabaseOptions["wal"]> };
+
+/** A database that has not been started. */
+export function makeDatabase(vfs: Vfs, { wal, ...overrides }: Overrides = {}): Database {
+  return new Database({
+    dataDir: DATA_DIR,
+    walDir: WAL_DIR,
+    vfs,
+    clock: new ManualClock(),
+    log: silentLogger,
+    kernel,
+    hashKeys: new Uint8Array(16),
+    wal: { enabled: true, sync: "always", syncIntervalMs: 1_000, segmentBytesMax: MiB, ...wal },
+    retentionMs: 30 * 86_400_000,
+    memtableBytesMax: 64 * MiB,
+    limits: {
+      bodyBytesMax: MiB,
+      decodedBytesMax: 4 * MiB,
+      seriesPerRequestMax: 10_000,
+      labelsPerSeriesMax: 40,
+      labelNameBytesMax: 256,
+      labelValueBytesMax: 4_096,
+    },
+    ...overrides,
+  });
+}
+
+export async function openDatabase(vfs: Vfs, overrides: Overrides = {}): Promise<Database> {
+  const database = makeDatabase(vfs, overrides);
+  await database.start();
+  return database;
+}
+
+/** Values by the bits that they are. */
+export const write = (database: Database, series: readonly TwinSeries[]) =>
+  database.write({ format: "remote-write", body: snappyCompress(writeRequest(series)) });
+
+/** One series named `name` with samples [time in ms, value]. */
+export const series = (name: string, samples: readonly (readonly [timeMs: number, value: number])[]): TwinSeries => ({
+  labels: [["__name__", name]],
+  samples: samples.map(([timeMs, value]) => ({ timestampMs: BigInt(timeMs), value: bitsOf(value) })),
+});
+
+export const bitsOf = (value: number): bigint => new BigUint64Array(Float64Array.of(value).buffer)[0]!;
+
+/** Lets everything run that waits for nothing but the disk in memory. */
+export async function rest(turns = 10): Promise<void> {
+  for (let i = 0; i < turns; i++) await new Promise((resume) => void setImmediate(resume));
+}
