@@ -82,7 +82,7 @@ export class Program {
   }
 
   /** What matched in its log once it printed that. @throws when it ends or the time is over before */
-  async printed(pattern: RegExp, timeoutMs = 30_000): Promise<RegExpExecArray> {
+  async printed(pattern: RegExp, timeoutMs = 60_000): Promise<RegExpExecArray> {
     return this.whileRunning(
       `${this.name} to print ${pattern}`,
       () => pattern.exec(this.log()) ?? undefined,
@@ -91,7 +91,7 @@ export class Program {
   }
 
   /** As `until`, but gives up, with the end of the log, as soon as the program ends. */
-  async whileRunning<T>(what: string, probe: () => T | undefined | Promise<T | undefined>, timeoutMs = 30_000) {
+  async whileRunning<T>(what: string, probe: () => T | undefined | Promise<T | undefined>, timeoutMs = 60_000) {
     const guarded = () => {
       if (!this.isRunning) throw new Error(`${this.name} ended while waiting for ${what}:\n${this.#tail()}`);
       return probe();

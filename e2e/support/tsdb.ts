@@ -17,7 +17,7 @@ export interface TsdbOptions {
   readonly flags?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly cpus?: string;
-  /** Replay may take a while. */
+  /** Replay may take a while, and a machine may be busy with other tests. */
   readonly readyTimeoutMs?: number;
 }
 
@@ -30,7 +30,7 @@ export interface Tsdb {
 
 /** Starts a server and waits until it says that it is ready. */
 export async function startTsdb(workspace: Workspace, options: TsdbOptions = {}): Promise<Tsdb> {
-  const { name = "tsdb", port = 0, flags = [], env, cpus, readyTimeoutMs = 60_000 } = options;
+  const { name = "tsdb", port = 0, flags = [], env, cpus, readyTimeoutMs = 120_000 } = options;
   const dataDir = workspace.path(name);
   const program = workspace.start({
     name,
@@ -47,7 +47,11 @@ export async function startTsdb(workspace: Workspace, options: TsdbOptions = {})
     ...(env === undefined ? {} : { env }),
     ...(cpus === undefined ? {} : { cpus }),
   });
-  const { url, probe_url: probeUrl } = await program.whileRunning("its addresses", () => listening(program));
+  const { url, probe_url: probeUrl } = await program.whileRunning(
+    "its addresses",
+    () => listening(program),
+    readyTimeoutMs,
+  );
   await program.whileRunning(
     "readiness",
     async () => ((await isOk(`${probeUrl}/-/ready`)) ? true : undefined),
