@@ -139,7 +139,9 @@ function quantile(q: number, values: readonly number[]): number {
   if (Number.isNaN(q)) return NaN;
   if (q < 0) return -Infinity;
   if (q > 1) return Infinity;
-  const ordered = [...values.filter(Number.isNaN), ...values.filter((x) => !Number.isNaN(x)).sort((a, b) => a - b)];
+  // Go's sort leaves the order of 0 and -0 open.
+  const ascending = (a: number, b: number) => a - b || Number(Object.is(b, -0)) - Number(Object.is(a, -0));
+  const ordered = [...values.filter(Number.isNaN), ...values.filter((x) => !Number.isNaN(x)).sort(ascending)];
   const rank = q * (ordered.length - 1);
   const [low, weight] = [Math.floor(rank), rank % 1];
   if (weight === 0) return ordered[low]!;

@@ -71,16 +71,19 @@ class FileInBlocks implements VfsFile {
   }
 
   readSync(into: Uint8Array, position: number): number {
-    const index = Math.floor(position / BLOCK_BYTES);
-    const start = position - index * BLOCK_BYTES;
-    const end = start + into.byteLength;
-    let block = this.#blocks.get(index);
-    // What lies across two blocks, or where the file ended when its block was read, is read by itself.
-    if (end > BLOCK_BYTES || (block !== undefined && end > block.length)) return this.#file.readSync(into, position);
-    block ??= this.#fetch(index);
-    const count = Math.max(0, Math.min(end, block.length) - start);
-    into.set(block.bytes.subarray(start, start + count));
-    return count;
+    if (into.byteLength > BLOCK_BYTES) return this.#file.readSync(into, position);
+    let done = 0;
+    while (done < into.byteLength) {
+      const index = Math.floor((position + done) / BLOCK_BYTES);
+      const start = position + done - index * BLOCK_BYTES;
+      const end = Math.min(BLOCK_BYTES, start + into.byteLength - done);
+      const block = this.#blocks.get(index) ?? this.#fetch(index);
+      // The file may have grown since: what its block lacks is read by itself.
+      if (end > block.length) return done + this.#file.readSync(into.subarray(done), position + done);
+      into.set(block.bytes.subarray(start, end), done);
+      done += end - start;
+    }
+    return done;
   }
 
   #fetch(index: number): Block {
