@@ -60,7 +60,10 @@ export const query: Benchmark = {
   run: (options) =>
     withWorkspace("query", async (workspace) => {
       const servers: BenchServer[] = [];
-      for (const product of chosen([tsdb({ flags: TSDB_FLAGS }), victoriaMetrics, prometheus()], options.servers))
+      for (const product of chosen(
+        [tsdb({ flags: TSDB_FLAGS, profileDir: options.profileDir }), victoriaMetrics, prometheus()],
+        options.servers,
+      ))
         servers.push(await BenchServer.start(product, workspace));
       const rangeMs = options.isQuick ? QUICK_RANGE_MS : DAY_MS;
       const endMs = await load(servers, rangeMs, options);
@@ -74,7 +77,7 @@ export const query: Benchmark = {
       const differences = await compareAnswers(servers, queries);
       for (const server of servers) server.pause();
       const measured = await measureRounds(servers, queries, options);
-      for (const server of servers) await server.kill();
+      for (const server of servers) await server.stop();
       return {
         sections: CASES.map(({ query: text, kind }, i) => ({
           title: `${kind} query: ${text}`,
