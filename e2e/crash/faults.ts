@@ -17,7 +17,8 @@ export interface Fault {
   readonly perLab: number;
   readonly syncModes: readonly SyncMode[];
   promised(sync: SyncMode): Promised;
-  cause(lab: Lab): Promise<void>;
+  /** @returns what it came to, in a word or two */
+  cause(lab: Lab): Promise<string>;
 }
 
 const bothModes: readonly SyncMode[] = ["always", "interval"];
@@ -37,11 +38,14 @@ export const faults: Readonly<Record<FaultKind, Fault>> = {
       const server = await lab.ready();
       const sending = sender.run(await server.url());
       await Promise.race([delay(random.between(50, LOAD_MS_MAX)), sending]);
-      if (random.chance(0.2)) await endHalfway(server, lab);
+      const endsHalfway = random.chance(0.2);
+      if (endsHalfway) await endHalfway(server, lab);
       else await server.end("SIGKILL");
       sender.stop();
       await sending;
-      while (random.chance(0.25)) await killAtStart(lab);
+      let starts = 0;
+      for (; random.chance(0.25); starts++) await killAtStart(lab);
+      return (endsHalfway ? "after SIGTERM" : "under load") + (starts > 0 ? " and at the start" : "");
     },
   },
 
@@ -62,12 +66,14 @@ export const faults: Readonly<Record<FaultKind, Fault>> = {
         "-e",
         `inject=${call}:signal=KILL:when=${random.between(1, last)}`,
       ]);
-      if ((await server.ready()) === undefined) return;
+      if ((await server.ready()) === undefined) return `${call} at the start`;
       const sending = sender.run(await server.url());
       await Promise.race([delay(LOAD_MS_MAX), server.exited]);
+      const isReached = server.exit !== undefined;
       await server.end("SIGKILL");
       sender.stop();
       await sending;
+      return isReached ? call : "not reached";
     },
   },
 
@@ -82,11 +88,13 @@ export const faults: Readonly<Record<FaultKind, Fault>> = {
       const sending = lab.sender.run(await server.url());
       await Promise.race([delay(lab.random.between(50, LOAD_MS_MAX)), sending]);
       await cutPower(lab, server, sending);
-      while (lab.random.chance(0.25)) {
+      let recoveries = 0;
+      for (; lab.random.chance(0.25); recoveries++) {
         const recovering = lab.start();
         await Promise.race([delay(lab.random.between(100, 1_000)), recovering.exited]);
         await cutPower(lab, recovering);
       }
+      return recoveries > 0 ? "under load and while recovering" : "under load";
     },
   },
 
@@ -112,7 +120,9 @@ export const faults: Readonly<Record<FaultKind, Fault>> = {
       const sending = sender.run(await server.url());
       await Promise.race([delay(LOAD_MS_MAX), sending]);
       await untilHealed(lab);
+      const refused = sender.unavailable;
       await cutPower(lab, server, sending);
+      return refused > 0 ? "refused, then healed" : "nobody noticed";
     },
   },
 
@@ -128,6 +138,7 @@ export const faults: Readonly<Record<FaultKind, Fault>> = {
       const sending = lab.sender.run(await server.url());
       await Promise.race([delay(LOAD_MS_MAX), sending]);
       await cutPower(lab, server, sending);
+      return "lied";
     },
   },
 };

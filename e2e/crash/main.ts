@@ -105,9 +105,11 @@ async function runLab({ kind, sync, cycles, seed }: Plan, totals: Totals): Promi
   const where = fault.needsVolume ? ` on ${type}` : "";
   const problems: string[] = [];
   const summary = { faults: 0, lost: 0, wrong: 0, allowedLosses: 0, recoveryMs: 0 };
+  const outcomes = new Map<string, number>();
   try {
     for (let cycle = 0; cycle < cycles && problems.length === 0; cycle++) {
-      await fault.cause(lab);
+      const outcome = await fault.cause(lab);
+      outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
       summary.faults++;
       const found = await lab.judge(fault.promised(sync));
       problems.push(...found.problems);
@@ -121,7 +123,7 @@ async function runLab({ kind, sync, cycles, seed }: Plan, totals: Totals): Promi
   const acked = lab.ledger.ackedSamples;
   const isControl = kind === "lying";
   console.log(
-    `${kind} ${sync}${where}: ${summary.faults} faults, ${acked} acked samples, ${summary.lost} lost, ${summary.wrong} wrong` +
+    `${kind} ${sync}${where}: ${summary.faults} faults (${counted(outcomes)}), ${acked} acked samples, ${summary.lost} lost, ${summary.wrong} wrong` +
       (summary.allowedLosses > 0 ? `, ${summary.allowedLosses} behind the prefix` : "") +
       `, recovery ${(summary.recoveryMs / 1000).toFixed(2)} s` +
       (isControl ? " (the control: it must lose)" : ""),
@@ -147,6 +149,9 @@ async function runLab({ kind, sync, cycles, seed }: Plan, totals: Totals): Promi
     console.log(`  again: node e2e/crash/main.ts --only ${kind} --sync ${sync} --cycles ${cycles} --seed ${seed}`);
   }
 }
+
+const counted = (outcomes: ReadonlyMap<string, number>): string =>
+  [...outcomes].map(([outcome, count]) => (count === 1 ? outcome : `${count} ${outcome}`)).join(", ");
 
 /** What the kinds need and this machine lacks. */
 function missingTools(wanted: readonly FaultKind[]): string[] {

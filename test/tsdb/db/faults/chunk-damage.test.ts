@@ -7,7 +7,7 @@ import { MemoryVfs } from "../../../support/vfs/memory.ts";
 import { contentOf, DATA_DIR, judge, type Known, LATER, putFile, Trial } from "./trial.ts";
 
 // Hundreds of starts: seconds alone, more beside other tests.
-vi.setConfig({ testTimeout: 300_000 });
+vi.setConfig({ testTimeout: 900_000 });
 
 const CHUNK_DIR = `${DATA_DIR}/chunks_head`;
 const options = { sync: "always", segmentBytesMax: 8192 } as const;

@@ -13,7 +13,8 @@ import { loadKernelModule } from "../../../../src/tsdb/kernel/load.ts";
 import type { Vfs } from "../../../../src/base/vfs.ts";
 import { ManualClock } from "../../../support/clock.ts";
 import { readDatabase } from "../../../support/read-database.ts";
-import type { MemoryVfs } from "../../../support/vfs/memory.ts";
+import { Random } from "../../../support/random.ts";
+import { MemoryVfs } from "../../../support/vfs/memory.ts";
 import { writeBody } from "../../../support/write-request.ts";
 
 const kernel = loadKernelModule();
@@ -71,6 +72,9 @@ export const requests: readonly Request[] = Array.from({ length: REQUESTS }, (_,
     ),
   };
 });
+
+/** The last request there is. */
+export const LAST = REQUESTS - 1;
 
 /** What is known at one moment; does not change any more. */
 export interface Known {
@@ -174,9 +178,8 @@ export class Trial {
 
   /** As `write`, of the last request there is, at its time: not the time passes but the clock is put there. */
   async writeLast(database: Database): Promise<void> {
-    const last = requests.length - 1;
-    this.clock.jumpWall(Math.max(0, requests[last]!.maxTimeMs - this.clock.nowMs()));
-    await this.write(database, last);
+    this.clock.jumpWall(Math.max(0, requests[LAST]!.maxTimeMs - this.clock.nowMs()));
+    await this.write(database, LAST);
   }
 
   /** Moves time to where the later half of the requests lies. */
@@ -184,6 +187,26 @@ export class Trial {
     await this.pass(LATER_MS, LATER_MS / 12);
   }
 }
+
+/**
+ * A disk after a power cut, and what is known of it: two segments and a torn one, chunk files, something to repair. Its
+ * requests are those before DYING, which was under way.
+ */
+export async function diskAfterPowerCut(): Promise<{ readonly disk: MemoryVfs; readonly known: Known }> {
+  const disk = new MemoryVfs();
+  const trial = new Trial({ sync: "always" });
+  const first = await trial.open(disk);
+  await trial.writeAll(first, 0, 4);
+  await first.close();
+  const second = await trial.open(disk);
+  await trial.writeAll(second, 4, DYING);
+  const dying = trial.write(second, DYING);
+  const left = { disk: disk.crash({ keep: 0.5, random: new Random(3) }), known: trial.known() };
+  await dying;
+  await second.close();
+  return left;
+}
+export const DYING = 6;
 
 /** Lets everything run that waits for nothing but the disk in memory. */
 export async function rest(): Promise<void> {

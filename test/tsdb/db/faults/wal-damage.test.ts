@@ -18,7 +18,7 @@ import {
 } from "./trial.ts";
 
 // Hundreds of starts: seconds alone, more beside other tests.
-vi.setConfig({ testTimeout: 300_000 });
+vi.setConfig({ testTimeout: 900_000 });
 
 /** Requests of which only the log has the samples: sequence `n` is written[n - 1]. */
 const written = Array.from({ length: LATER }, (_, i) => i).filter((i) => !fillsChunks(i));
