@@ -94,9 +94,11 @@ class Largest {
   }
 
   offer(id: number, value: number): void {
-    const smallest = this.#entries.at(-1);
-    if (value === 0 || (this.#entries.length === this.#limit && value <= smallest!.value)) return;
-    if (this.#entries.length === this.#limit) this.#entries.pop();
+    if (value === 0) return;
+    if (this.#entries.length === this.#limit) {
+      if (value <= this.#entries[this.#limit - 1]!.value) return;
+      this.#entries.pop();
+    }
     let place = this.#entries.length;
     while (place > 0 && this.#entries[place - 1]!.value < value) place--;
     this.#entries.splice(place, 0, { id, value });

@@ -46,7 +46,8 @@ export class ChunkFileReader {
   }
 
   close(): void {
-    for (const fileIndex of [...this.#files.keys()]) this.#close(fileIndex);
+    for (const file of this.#files.values()) file.closeSync();
+    this.#files.clear();
   }
 
   #readEntry(file: VfsFile, offset: number, dataBytes: number, ref: number): Uint8Array {

@@ -177,7 +177,8 @@ class LogWalk {
       bytes += piece;
       await this.#visitor.afterPiece(piece, this.#durable);
     };
-    while (!isMisnamed && (await reader.fill())) {
+    for (;;) {
+      if (isMisnamed || !(await reader.fill())) break;
       for (let record = reader.next(); record; record = reader.next()) {
         if (record.type === RECORD_MARK) {
           segment.isMarked = true;
@@ -282,7 +283,7 @@ class LogWalk {
     if (this.#lostInTail >= next) this.#lose(next, this.#lostInTail);
     const lastSequence = Math.max(next - 1, this.#lostInTail);
     const repairs = this.#segments.flatMap((segment) => this.#repairsOf(segment));
-    return { records: this.#records, lastSequence, losses: this.#losses.map(({ after: _, ...loss }) => loss), repairs };
+    return { records: this.#records, lastSequence, losses: this.#losses, repairs };
   }
 
   #repairsOf(segment: Segment): Repair[] {

@@ -165,16 +165,35 @@ export class WalWriter {
     this.#retryTimer?.cancel();
     await this.#running;
     await this.#run();
-    if (this.#isFaulty)
+    if (!this.#isFaulty && this.#written > this.#synced) await this.#syncAtEnd();
+    if (this.#isFaulty) {
       throw new TsdbError("IO", "Cannot close the write-ahead log: its newest records are not on disk");
+    }
+    await this.#markEnd();
+    await this.#closeSegment();
+  }
+
+  /** A failure here is one like any other: what is not durable goes to another segment. */
+  async #syncAtEnd(): Promise<void> {
+    try {
+      await this.#sync(this.#segment!);
+    } catch (cause) {
+      await this.#failed(cause);
+      await this.#run();
+    }
+  }
+
+  /** Tells the next start that all is durable. Without it, that copies the segment to be sure. */
+  async #markEnd(): Promise<void> {
     const segment = this.#segment;
     if (segment === undefined) return;
+    const mark = encodeMark(this.#synced, undefined);
     try {
-      await this.#sync(segment);
-      await segment.file.write(encodeMark(this.#synced, undefined), segment.sizeBytes);
+      await segment.file.write(mark, segment.sizeBytes);
       await segment.file.sync();
-    } finally {
-      await this.#closeSegment();
+      this.#options.segments.note(segment.index, mark.byteLength, Number.NEGATIVE_INFINITY);
+    } catch (cause) {
+      this.#options.log.warn({ operation: "wal", err: cause }, `Cannot mark the end of the log: ${messageOf(cause)}`);
     }
   }
 

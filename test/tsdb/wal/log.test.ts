@@ -55,7 +55,7 @@ const range = (first: number, last: number, syncedUpTo = first - 1): MadeRecord[
   Array.from({ length: last - first + 1 }, (_, i) => ({ sequence: first + i, syncedUpTo }));
 
 const torn = (bytes: Uint8Array): Uint8Array => bytes.subarray(0, bytes.length - 3);
-const flippedAt = (bytes: Uint8Array, at: number): Uint8Array => bytes.with(at, bytes.at(at)! ^ 4);
+const flippedAt = (bytes: Uint8Array, at: number): Uint8Array => bytes.with(at, bytes[at]! ^ 4);
 const join = (...parts: readonly Uint8Array[]): Uint8Array => Uint8Array.from(parts.flatMap((part) => [...part]));
 
 interface Case {
