@@ -81,15 +81,6 @@ export class Program {
     return readFileSync(this.logFile).subarray(this.#logStart).toString("utf8");
   }
 
-  /** What matched in its log once it printed that. @throws when it ends or the time is over before */
-  async printed(pattern: RegExp, timeoutMs = 60_000): Promise<RegExpExecArray> {
-    return this.whileRunning(
-      `${this.name} to print ${pattern}`,
-      () => pattern.exec(this.log()) ?? undefined,
-      timeoutMs,
-    );
-  }
-
   /** As `until`, but gives up, with the end of the log, as soon as the program ends. */
   async whileRunning<T>(what: string, probe: () => T | undefined | Promise<T | undefined>, timeoutMs = 60_000) {
     const guarded = () => {
