@@ -50,6 +50,8 @@ export interface KernelHeadOptions {
   readonly memoryBytesMax?: number;
   readonly chunkFileBytesMax?: number;
   readonly walEnabled?: boolean;
+  /** Of the memory; all of 4 GiB by default. */
+  readonly pageCount?: number;
 }
 
 export class KernelHead {
@@ -59,14 +61,9 @@ export class KernelHead {
 
   constructor({ module = debugModule, limits, ...options }: KernelHeadOptions) {
     const decodedBytesMax = options.decodedBytesMax ?? 4 * 2 ** 20;
-    this.memory = HeadMemory.create(
-      module,
-      Uint8Array.from({ length: 16 }, (_, i) => i),
-      {
-        bodyBytesMax: decodedBytesMax,
-        decodedBytesMax,
-      },
-    );
+    const hashKeys = Uint8Array.from({ length: 16 }, (_, i) => i);
+    const bytesMax = { bodyBytesMax: decodedBytesMax, decodedBytesMax };
+    this.memory = HeadMemory.create(module, hashKeys, bytesMax, options.pageCount);
     const { at } = this.memory;
     this.memory.setI64(at.H_MEMORY_BYTES_MAX, options.memoryBytesMax ?? 2 ** 31);
     this.memory.setI64(at.H_RETENTION_MS, limits.retentionMs);

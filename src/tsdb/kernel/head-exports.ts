@@ -39,6 +39,8 @@ export const HEAD_CONSTANTS = [
   "H_EPOCH",
   "H_EXAMPLE_COUNT",
   "H_FULL_CHUNKS",
+  "H_HEAP_END",
+  "H_HEAP_NEXT",
   "H_IGNORE_READERS",
   "H_LABELS_PER_SERIES_MAX",
   "H_LABEL_NAME_BYTES_MAX",
@@ -103,7 +105,7 @@ export const REPLAY = { ok: 0, malformed: -1, full: -2, sealFirst: -3 } as const
 export const REENCODE_DONE = 0xffff_ffff;
 
 export interface HeadExports {
-  /** Lays out a new, zero memory. False when it cannot grow far enough. */
+  /** Lays out a new, zero memory. False when it is too small. */
   createHead(hashKey0: bigint, hashKey1: bigint, bodyBytesMax: number, decodedBytesMax: number): number;
 
   // The writer.
@@ -132,9 +134,6 @@ export interface HeadExports {
   /** Fresh memory, never given back. */
   allocateExtent(bytes: number): number;
   heapBytesUsed(): bigint;
-
-  /** Bytes of the memory as it is now, seen by this thread's views or not. */
-  memoryBytes(): number;
 
   // Readers: everything below is safe in other threads. Between pin and unpin nothing that was found goes away.
   pin(slot: number): void;

@@ -15,7 +15,7 @@ export type KernelExports = CodecExports & HeadExports;
 export const PAGE_BYTES = 65_536;
 
 /** Pages of a full 32-bit memory, 4 GiB. Reserved address space costs nothing until it is touched. */
-const PAGES_MAX = 65_536;
+export const PAGES_MAX = 65_536;
 
 /** `debug` loads the build with canaries around every block and cell; it is several times slower. */
 export function loadKernelModule({ debug = false } = {}): WebAssembly.Module {
@@ -31,8 +31,16 @@ export function loadKernelModule({ debug = false } = {}): WebAssembly.Module {
   }
 }
 
-export const createMemory = (initialPages: number): WebAssembly.Memory =>
-  new WebAssembly.Memory({ initial: initialPages, maximum: PAGES_MAX, shared: true });
+export function createMemory(initialPages: number): WebAssembly.Memory {
+  try {
+    return new WebAssembly.Memory({ initial: initialPages, maximum: PAGES_MAX, shared: true });
+  } catch (cause) {
+    throw new TsdbError("INTERNAL", "Cannot reserve address space for a memory of the kernel", {
+      remedy: "Raise the limit on virtual memory (ulimit -v)",
+      cause,
+    });
+  }
+}
 
 /** Attaches this thread to `memory`. */
 export function instantiateKernel(module: WebAssembly.Module, memory: WebAssembly.Memory): KernelExports {

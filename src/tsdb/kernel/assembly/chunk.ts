@@ -264,6 +264,18 @@ export function sealUntake(): void {
   header().sealTaken = 0;
 }
 
+/** No block has a chunk that lies in front of this: file index << 32 | offset. Stays true while the reader is pinned. */
+export function oldestSealed(): u64 {
+  let oldest: u64 = u64.MAX_VALUE;
+  for (let i: u32 = 0; i < SEAL_BLOCKS; i++) {
+    const block = changetype<usize>(sealBlockAt(i));
+    const position = atomic.load<u64>(block + offsetof<SealBlock>("position"));
+    if (position == 0) break; // The lowest free block is always taken: the rest was never used.
+    oldest = min<u64>(oldest, rotl<u64>(position, 32));
+  }
+  return oldest;
+}
+
 /**
  * The address of the data of a full chunk that is still in memory, or 0: then its file has it. For readers, pinned.
  *
@@ -271,7 +283,8 @@ export function sealUntake(): void {
  * before the position: a new usedBytes then comes with the new position, and an old one with either is a range that does
  * not have this chunk. A block that has it was not in its file when the reader pinned, so it stays until it unpins.
  */
-export function findSealed(fileIndex: u32, offset: u32): usize {
+export function findSealed(fileIndex: u32, offset: u32, oldest: u64): usize {
+  if (((u64(fileIndex) << 32) | u64(offset)) < oldest) return 0;
   for (let i: u32 = 0; i < SEAL_BLOCKS; i++) {
     const block = changetype<usize>(sealBlockAt(i));
     const usedBytes = atomic.load<u32>(block + offsetof<SealBlock>("usedBytes"));

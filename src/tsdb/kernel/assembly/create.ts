@@ -19,6 +19,7 @@ import {
   SERIES_PAGES_MAX,
   SERIES_PER_REQUEST_MAX,
   SeriesRow,
+  SLAB_BYTES,
   SLACK_BYTES,
   Table,
   TABLE_NAMES,
@@ -33,29 +34,32 @@ import { tableCreate } from "./table";
 
 /** Compressed or decoded, so that sums of such sizes do not wrap. */
 const REQUEST_BYTES_MAX: u32 = 1 << 30;
-/** The regions and what the first tables need must leave most of the memory to the heap. */
-const REGIONS_END_MAX: u64 = 3 << 30;
-const HEAP_BYTES_FIRST: u32 = 4 << 20;
+/** The heap must be left so much, for the first tables and then some series. */
+const HEAP_BYTES_MIN: u64 = 16 << 20;
 /** Each region begins at a multiple of this. */
 const REGION_ALIGN: u64 = 4096;
 
-/** The address of a region of `bytes`, or one past REGIONS_END_MAX when they are too many. */
+/** The address of a region of `bytes`; when all of them are too many for the memory, heapNext ends at heapEnd. */
 function region(bytes: u64): u32 {
   const h = header();
   const address = h.heapNext;
   // Slack behind each region: decoders may read, and wide stores may touch, a few bytes past the end.
   const end = (u64(address) + bytes + SLACK_BYTES + REGION_ALIGN - 1) & ~(REGION_ALIGN - 1);
-  h.heapNext = u32(min<u64>(end, REGIONS_END_MAX));
+  h.heapNext = u32(min<u64>(end, h.heapEnd));
   return address;
 }
 
 /**
+ * The memory has its whole size from the start: a page costs nothing until it is touched, and a memory that grows would
+ * have other threads look at its old end for a while.
  * @param bodyBytesMax compressed request; @param decodedBytesMax the same decoded
- * @returns false when the memory cannot grow as far as the regions reach
+ * @returns false when the memory is too small for the regions that these ask for
  */
 export function createHead(hashKey0: u64, hashKey1: u64, bodyBytesMax: u32, decodedBytesMax: u32): bool {
   const h = header();
   h.heapNext = u32(REGIONS);
+  // The last page is left alone: sums of an address and a small number must not wrap.
+  h.heapEnd = u32(min<i32>(memory.size(), 65535)) << 16;
   h.hashKey0 = hashKey0;
   h.hashKey1 = hashKey1;
   h.bodyBytesMax = bodyBytesMax;
@@ -83,12 +87,9 @@ export function createHead(hashKey0: u64, hashKey1: u64, bodyBytesMax: u32, deco
   h.names = region(u64(NAMES_MAX) * offsetof<Name>());
   h.readerScratch = region(u64(READER_SLOTS) * READER_SCRATCH_BYTES);
   h.xorBases = region(u64(XOR_BASE_SLOTS) << 4);
-  if (u64(h.heapNext) >= REGIONS_END_MAX) return false;
-  h.heapNext = (h.heapNext + 65535) & ~65535;
+  if (u64(h.heapNext) + HEAP_BYTES_MIN > u64(h.heapEnd)) return false;
+  h.heapNext = (h.heapNext + SLAB_BYTES - 1) & ~(SLAB_BYTES - 1);
   h.heapStart = h.heapNext;
-  const pages = i32((h.heapStart + HEAP_BYTES_FIRST) >> 16) - memory.size();
-  if (pages > 0 && memory.grow(pages) < 0) return false;
-  h.heapEnd = u32(memory.size()) << 16;
 
   h.epoch = 1;
   h.walSegment = 1;

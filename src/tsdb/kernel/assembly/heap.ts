@@ -24,27 +24,10 @@ import {
 export const HAS_CANARIES: bool = ASC_OPTIMIZE_LEVEL < 3;
 const CANARY: u64 = 0xfeed_dead_cafe_beef;
 
-/** Addresses stay below this: sums of an address and a small number must not wrap. */
-const HEAP_END_MAX: u64 = 0xffff_0000;
-/** Growing costs microseconds, and address space that is not touched costs nothing. */
-const GROW_BYTES: u64 = 4 << 20;
-
-/** Makes sure that `bytes` more can be handed out without failing; false when the memory cannot grow that far. */
-export function reserveHeap(bytes: u64): bool {
+/** Whether `bytes` more can be handed out without failing. */
+export function hasHeap(bytes: u64): bool {
   const h = header();
-  const need = u64(h.heapNext) + bytes;
-  if (need <= u64(h.heapEnd)) return true;
-  if (need > HEAP_END_MAX) return false;
-  const target = min<u64>(HEAP_END_MAX, (need + GROW_BYTES - 1) & ~(GROW_BYTES - 1));
-  const pages = i32((target - u64(h.heapEnd) + 65535) >> 16);
-  if (memory.grow(pages) < 0) return false;
-  h.heapEnd = u32(u64(h.heapEnd) + (u64(pages) << 16));
-  return true;
-}
-
-/** Bytes that can still be handed out, address space that is not yet committed included. */
-export function heapBytesLeft(): u64 {
-  return HEAP_END_MAX - u64(header().heapNext);
+  return u64(h.heapNext) + bytes <= u64(h.heapEnd);
 }
 
 /** Bytes in use, free cells not counted. */
@@ -53,16 +36,11 @@ export function heapBytesUsed(): u64 {
   return u64(h.heapNext - h.heapStart) - u64(h.cellsFree) * CELL_BYTES;
 }
 
-/** Bytes of this thread's view of the memory, which may have grown since the host last looked. */
-export function memoryBytes(): f64 {
-  return f64(memory.size()) * 65536;
-}
-
-/** Fresh memory, zero, 64-byte aligned, never returned. The caller has made sure that there is room (reserveHeap). */
+/** Fresh memory, zero, 64-byte aligned, never returned. The caller has made sure that there is room (hasHeap). */
 export function allocateExtent(bytes: u32): usize {
   const h = header();
   bytes = (bytes + 63) & ~63;
-  if (!reserveHeap(bytes)) unreachable();
+  if (!hasHeap(bytes)) unreachable();
   const address = h.heapNext;
   h.heapNext = address + bytes;
   return address;

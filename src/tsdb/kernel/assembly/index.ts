@@ -15,7 +15,7 @@ export { beginSegment, reencodePending, setSynced, takeRecords } from "./wal";
 export { loadChunk, replayRecord } from "./replay";
 export { sealBlockData, sealRelease, sealTake, sealUntake } from "./chunk";
 export { dropChunks } from "./retention";
-export { advanceEpoch, allocateExtent, heapBytesUsed, memoryBytes, pin, unpin } from "./heap";
+export { advanceEpoch, allocateExtent, heapBytesUsed, pin, unpin } from "./heap";
 export {
   gather,
   keyAddress,

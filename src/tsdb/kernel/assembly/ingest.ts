@@ -35,7 +35,7 @@ import {
 } from "./layout";
 import { appendSample, heapBytesForSamples } from "./append";
 import { hasRoomToSeal } from "./chunk";
-import { advanceEpoch, reserveHeap } from "./heap";
+import { advanceEpoch, hasHeap } from "./heap";
 import { canonicalize } from "./labels";
 import { createSeries, findSeries, hasRoomForSeries, hotOf } from "./series";
 import { siphash128 } from "./siphash";
@@ -69,7 +69,7 @@ export function ingest(bytes: u32, nowMs: f64): i32 {
   h.oldestMs = i64(nowMs) - h.retentionMs;
   hashAndTouch();
   resolveSeries();
-  if (!reserveHeap(heapBytesForSamples(h.sampleRowCount))) return INGEST_OVERLOADED;
+  if (!hasHeap(heapBytesForSamples(h.sampleRowCount))) return INGEST_OVERLOADED;
   if (h.walEnabled != 0) beginRecord();
   const stored = storeSamples();
   if (h.walEnabled != 0 && stored != 0) endRecord(stored);

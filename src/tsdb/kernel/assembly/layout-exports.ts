@@ -40,6 +40,8 @@ export const H_EXAMPLE_COUNT = HEADER + offsetof<Header>("exampleCount");
 export const H_RECORD_MAX_TIME_MS = HEADER + offsetof<Header>("recordMaxTimeMs"); // i64
 
 // Gauges and totals.
+export const H_HEAP_NEXT = HEADER + offsetof<Header>("heapNext");
+export const H_HEAP_END = HEADER + offsetof<Header>("heapEnd");
 export const H_SERIES_COUNT = HEADER + offsetof<Header>("seriesCount");
 export const H_SERIES_CREATED = HEADER + offsetof<Header>("seriesCreated"); // u64
 export const H_SERIES_NEXT = HEADER + offsetof<Header>("seriesNext");

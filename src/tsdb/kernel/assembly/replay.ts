@@ -19,7 +19,7 @@ import {
 } from "./layout";
 import { appendSample, heapBytesForSamples } from "./append";
 import { addEntry, hasRoomToSeal } from "./chunk";
-import { advanceEpoch, heapBytesForCells, reserveHeap } from "./heap";
+import { advanceEpoch, heapBytesForCells, hasHeap } from "./heap";
 import {
   compareBytes,
   hasIdsForPairs,
@@ -40,7 +40,7 @@ import {
   hotOf,
   publishRef,
   REFS_MAX,
-  reserveSeries,
+  canCreateSeries,
   SERIES_PAGE_BYTES,
 } from "./series";
 import { siphash128 } from "./siphash";
@@ -111,7 +111,7 @@ function replaySymbols(count: u32, end: usize): i32 {
     }
     if (h.walSymbolNext == SYMBOLS_MAX || !hasIdsForPairs(1)) return REPLAY_FULL;
     const wireBytes = wireBytesOf(nameBytes, valueBytes);
-    if (!reserveHeap(heapBytesForPairs(1, wireBytes))) return REPLAY_FULL;
+    if (!hasHeap(heapBytesForPairs(1, wireBytes))) return REPLAY_FULL;
     // Written anew, so that one pair has one spelling.
     const wire = usize(h.canonical);
     store<u8>(wire, 0x0a);
@@ -177,7 +177,7 @@ function declareSeries(ref: u32, ids: usize, labels: u32): i32 {
   const high = load<u64>(hash, 8);
   const known = findSeries(low, high);
   if (known == 0) {
-    if (!reserveSeries(h.canonical, bytes, ref + 1, 0)) return REPLAY_FULL;
+    if (!canCreateSeries(h.canonical, bytes, ref + 1, 0)) return REPLAY_FULL;
     ensurePage(ref);
     // The ref already has other labels: the log contradicts itself.
     if ((hotOf(ref).hashLow | hotOf(ref).hashHigh) != 0) return REPLAY_MALFORMED;
@@ -195,7 +195,7 @@ function replaySamples(count: u32, end: usize): i32 {
   if (count > SAMPLES_PER_REQUEST_MAX) return REPLAY_MALFORMED;
   advanceEpoch();
   if (!hasRoomToSeal(count)) return REPLAY_SEAL_FIRST;
-  if (!reserveHeap(heapBytesForSamples(count))) return REPLAY_FULL;
+  if (!hasHeap(heapBytesForSamples(count))) return REPLAY_FULL;
   let at = usize(h.replayAt);
   let ref: i64 = -1;
   let timestampMs: i64 = 0;
@@ -256,7 +256,7 @@ export function loadChunk(ref: u32, mint: f64, span: u32, fileIndex: u32, offset
   const h = header();
   if (u64(ref) >= REFS_MAX || dataBytes > u32(u16.MAX_VALUE)) return REPLAY_MALFORMED;
   if (!(abs(mint) <= f64(TIME_MS_MAX)) || mint != trunc(mint)) return REPLAY_MALFORMED;
-  if (!reserveHeap(u64(SERIES_PAGE_BYTES) + heapBytesForCells(1))) return REPLAY_FULL;
+  if (!hasHeap(u64(SERIES_PAGE_BYTES) + heapBytesForCells(1))) return REPLAY_FULL;
   ensurePage(ref);
   const hot = hotOf(ref);
   const cold = coldOf(ref);

@@ -1,7 +1,7 @@
 /** Dropping what is older than the retention: in slices, so that the main thread is never held up. */
 import { header } from "./layout";
 import { dropEntries, dropOpen } from "./chunk";
-import { heapBytesForCells, reserveHeap } from "./heap";
+import { heapBytesForCells, hasHeap } from "./heap";
 import { coldOf, hasPage, hotOf } from "./series";
 
 /**
@@ -12,7 +12,7 @@ import { coldOf, hasPage, hotOf } from "./series";
 export function dropChunks(first: u32, count: u32, before: f64): u32 {
   const refs = min<u32>(count, max(header().seriesNext, first) - first);
   // What is let go of is noted in cells of limbo.
-  if (!reserveHeap(heapBytesForCells(u64(refs) * 2))) return 0;
+  if (!hasHeap(heapBytesForCells(u64(refs) * 2))) return 0;
   let dropped: u32 = 0;
   for (let ref = first; ref < first + refs; ref++) {
     if (!hasPage(ref)) continue;

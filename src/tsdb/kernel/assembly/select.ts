@@ -32,6 +32,7 @@ import {
   listDropped,
   listEntries,
   listFirstCell,
+  oldestSealed,
   openCells,
   openCount,
   openFirstCell,
@@ -282,6 +283,7 @@ const CHUNK_SLACK: u32 = 16;
 export function gather(slot: u32, first: u32, count: u32, mint: f64, maxt: f64): u64 {
   const list = listAddress(slot);
   const bytes = scratch(slot) + BYTES_AT;
+  const oldest = oldestSealed();
   let used: u32 = 0;
   let records: u32 = 0;
   let done: u32 = 0;
@@ -300,7 +302,7 @@ export function gather(slot: u32, first: u32, count: u32, mint: f64, maxt: f64):
       openMint = firstTimestamp(copy);
     }
     // When the open chunk reaches back before mint, no older one overlaps.
-    const after = f64(openMint) <= mint ? records : gatherFull(slot, records, first + done, ref, mint, maxt);
+    const after = f64(openMint) <= mint ? records : gatherFull(slot, records, first + done, ref, mint, maxt, oldest);
     if (after == TOO_MANY) break;
     // Sealed between our two loads: then the list has it too, with perhaps more samples.
     const isSealed = after != records && recordAt(slot, after - 1).mint >= openMint;
@@ -315,7 +317,7 @@ export function gather(slot: u32, first: u32, count: u32, mint: f64, maxt: f64):
 const TOO_MANY: u32 = 0xffff_ffff;
 
 /** Adds records of the full chunks of a series. @returns the number of records then, or TOO_MANY. */
-function gatherFull(slot: u32, records: u32, series: u32, ref: u32, mint: f64, maxt: f64): u32 {
+function gatherFull(slot: u32, records: u32, series: u32, ref: u32, mint: f64, maxt: f64, oldest: u64): u32 {
   const cold = coldOf(ref);
   const word = loadList(cold);
   const entries = listEntries(word);
@@ -336,7 +338,7 @@ function gatherFull(slot: u32, records: u32, series: u32, ref: u32, mint: f64, m
     const fileIndex = wholeFileIndex(load<u16>(entry, ENTRY_FILE));
     const offset = load<u32>(entry, ENTRY_OFFSET);
     const dataBytes = load<u16>(entry, ENTRY_DATA_BYTES);
-    const address = findSealed(fileIndex, offset);
+    const address = findSealed(fileIndex, offset, oldest);
     if (!addRecord(slot, records, series, address, dataBytes, fileIndex, offset, entryMint)) return TOO_MANY;
     records++;
   }

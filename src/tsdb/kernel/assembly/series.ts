@@ -15,7 +15,7 @@ import {
   Table,
   TABLE_SERIES,
 } from "./layout";
-import { allocateExtent, heapBytesForBlocks, heapBytesLeft, heapBytesUsed, reserveHeap } from "./heap";
+import { allocateExtent, hasHeap, heapBytesForBlocks, heapBytesUsed } from "./heap";
 import { countPairs, hasIdsForPairs, heapBytesForPairs, internPairs, keepPairs } from "./labels";
 import { appendPosting, heapBytesForPostings, pairOf } from "./postings";
 import { slotHash, slotId, tableBytesToInsert, tableInsert, tableRoot, tableSlot } from "./table";
@@ -25,7 +25,7 @@ const LINE: u32 = 64;
 export const SERIES_PAGE_BYTES: u32 = SERIES_PER_PAGE * LINE * 2;
 /** Refs that there can be. */
 export const REFS_MAX: u64 = u64(SERIES_PAGES_MAX) * SERIES_PER_PAGE;
-/** Address space that new series leave alone, so that known ones can go on. */
+/** Memory that new series leave alone, so that known ones can go on. */
 const KNOWN_SERIES_BYTES: u64 = 128 << 20;
 
 @inline
@@ -58,8 +58,8 @@ export function findSeries(hashLow: u64, hashHigh: u64): u32 {
   return 0;
 }
 
-/** Makes sure of ids and memory for one more series with these labels; false when there is no more. */
-export function reserveSeries(canonical: usize, bytes: u32, refNext: u32, spareBytes: u64): bool {
+/** Whether there are ids and memory for one more series with these labels, and `spareBytes` besides. */
+export function canCreateSeries(canonical: usize, bytes: u32, refNext: u32, spareBytes: u64): bool {
   const pairs = countPairs(canonical, bytes);
   const need =
     u64(SERIES_PAGE_BYTES) +
@@ -67,13 +67,13 @@ export function reserveSeries(canonical: usize, bytes: u32, refNext: u32, spareB
     heapBytesForPairs(pairs, bytes) +
     heapBytesForPostings(pairs) +
     tableBytesToInsert(changetype<Table>(TABLE_SERIES), 1);
-  return u64(refNext) <= REFS_MAX && hasIdsForPairs(pairs) && heapBytesLeft() > need + spareBytes && reserveHeap(need);
+  return u64(refNext) <= REFS_MAX && hasIdsForPairs(pairs) && hasHeap(need + spareBytes);
 }
 
 /** Whether the head may take one more series with these labels: the memory limit holds for new series only. */
 export function hasRoomForSeries(canonical: usize, bytes: u32): bool {
   const h = header();
-  return heapBytesUsed() < h.memoryBytesMax && reserveSeries(canonical, bytes, h.seriesNext + 1, KNOWN_SERIES_BYTES);
+  return heapBytesUsed() < h.memoryBytesMax && canCreateSeries(canonical, bytes, h.seriesNext + 1, KNOWN_SERIES_BYTES);
 }
 
 /** Makes sure that `ref` has its lines, so that what names it first (WAL, chunk file) can fill them. */
