@@ -150,8 +150,9 @@ async function runLab({ kind, sync, cycles, seed }: Plan, totals: Totals): Promi
   }
 }
 
-const counted = (outcomes: ReadonlyMap<string, number>): string =>
-  [...outcomes].map(([outcome, count]) => (count === 1 ? outcome : `${count} ${outcome}`)).join(", ");
+function counted(outcomes: ReadonlyMap<string, number>): string {
+  return [...outcomes].map(([outcome, count]) => (count === 1 ? outcome : `${count} ${outcome}`)).join(", ");
+}
 
 /** What the kinds need and this machine lacks. */
 function missingTools(wanted: readonly FaultKind[]): string[] {
