@@ -1,6 +1,6 @@
 /**
- * Reads chunks from the head chunk files, for query workers: blocking, a chunk at a time, each verified before it is given
- * out. What does not verify is never served.
+ * The head chunk files as query workers read them, blocking. A chunk is verified before it is given out: what does not
+ * verify is never served. Runs of chunks are verified by who asks for them (chunk-runs.ts).
  */
 import { join } from "node:path/posix";
 import { crc32c } from "../../base/crc32c.ts";
@@ -42,6 +42,16 @@ export class ChunkFileReader {
         remedy: "Restart the server: chunks that cannot be read are rebuilt from the write-ahead log",
         cause,
       });
+    }
+  }
+
+  /** Fills `into` from a file, unverified. @returns the bytes that were there; 0 when the file cannot be read */
+  readRaw(fileIndex: number, offset: number, into: Uint8Array): number {
+    try {
+      return this.#open(fileIndex).readSync(into, offset);
+    } catch {
+      // Whoever needs one of these chunks reads it by itself, and learns why.
+      return 0;
     }
   }
 

@@ -3,7 +3,6 @@
  *
  *   shared memory ──HeadStorage: select, copy chunks──▶ QueryMemory ──engine──▶ QueryResult ──▶ bytes of JSON
  */
-import { realVfs } from "../../base/vfs.ts";
 import { HeadStorage } from "../head/head-storage.ts";
 import type { QueryBudget } from "../promql/budget.ts";
 import { executeInstant, executeRange } from "../promql/engine.ts";
@@ -12,7 +11,6 @@ import { KernelReader } from "../promql/kernel-reader.ts";
 import { parseExpression, parseSeriesSelector } from "../promql/parser.ts";
 import { QueryMemory } from "../promql/query-memory.ts";
 import { renderJson } from "../promql/result-json.ts";
-import { ReadAhead } from "./read-ahead.ts";
 import { labelNames, labelValues, series } from "./metadata.ts";
 import type { QueryJob, Selection } from "./protocol.ts";
 import { serveQueries } from "./worker-loop.ts";
@@ -22,15 +20,13 @@ import type { JobRunner } from "./worker-loop.ts";
 const KEPT_BYTES_MAX = 64 * 1024 * 1024;
 
 serveQueries(({ attachment }): JobRunner => {
-  const files = new ReadAhead(realVfs);
-  const storage = new HeadStorage(attachment, files.vfs);
+  const storage = new HeadStorage(attachment);
   let memory = new QueryMemory(attachment.module);
 
   return function* run(job, budget) {
     try {
       yield* answer(job, budget, storage, memory);
     } finally {
-      files.clear();
       if (memory.sizeBytes > KEPT_BYTES_MAX) memory = new QueryMemory(attachment.module);
     }
   };
