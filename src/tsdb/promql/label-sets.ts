@@ -44,9 +44,16 @@ export class LabelSets {
     return this.#count;
   }
 
+  /** Makes room for as many further sets, which costs less than making it as they come. */
+  expect(count: number): void {
+    let slotCount = this.#slots.length;
+    while ((this.#count + count + 1) * 2 > slotCount) slotCount *= 2;
+    if (slotCount > this.#slots.length) this.#rehash(slotCount);
+  }
+
   /** The id of the set of the first `length` pair ids, which must be ordered by label name. */
   intern(pairIds: Uint32Array, length = pairIds.length): number {
-    if ((this.#count + 1) * 2 > this.#slots.length) this.#rehash(this.#slots.length * 2);
+    this.expect(1);
     const mask = this.#slots.length - 1;
     let slot = hashOf(pairIds, 0, length) & mask;
     for (; this.#slots[slot] !== 0; slot = (slot + 1) & mask)
@@ -67,21 +74,35 @@ export class LabelSets {
 
   /** The value of a label, or the empty string when the set does not have it. */
   value(id: number, name: string): string {
-    const nameId = this.table.nameId(name);
-    for (const pair of this.pairs(id)) if (this.table.nameIdOf(pair) === nameId) return this.table.valueOf(pair);
-    return "";
+    const pair = this.pairOf(id, this.table.nameId(name));
+    return pair === undefined ? "" : this.table.valueOf(pair);
+  }
+
+  /** The pair with which a set has a label, if it has it. */
+  pairOf(id: number, nameId: number): number | undefined {
+    const { table } = this;
+    const end = this.#starts[id + 1]!;
+    for (let i = this.#starts[id]!; i < end; i++) {
+      const pair = this.#pairs[i]!;
+      if (table.nameIdOf(pair) === nameId) return pair;
+    }
+    return undefined;
   }
 
   /** The sets that remain of `ids`, in the same order. */
   project(ids: Uint32Array, { keepNamed, names }: Projection): Uint32Array {
-    const named = new Set(names.map((name) => this.table.nameId(name)));
+    const { table } = this;
+    const nameIds = names.map((name) => table.nameId(name));
+    // By name id: this runs for every label of every series.
+    const keeps = new Uint8Array(table.nameCount).fill(keepNamed ? 0 : 1);
+    for (const nameId of nameIds) keeps[nameId] = keepNamed ? 1 : 0;
     return ids.map((id) => {
       const [start, end] = [this.#starts[id]!, this.#starts[id + 1]!];
       if (this.#scratch.length < end - start) this.#scratch = new Uint32Array(2 * (end - start));
       let length = 0;
       for (let i = start; i < end; i++) {
         const pair = this.#pairs[i]!;
-        if (named.has(this.table.nameIdOf(pair)) === keepNamed) this.#scratch[length++] = pair;
+        if (keeps[table.nameIdOf(pair)] === 1) this.#scratch[length++] = pair;
       }
       return length === end - start ? id : this.intern(this.#scratch, length);
     });

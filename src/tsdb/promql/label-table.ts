@@ -36,6 +36,10 @@ export class LabelTable {
     return id;
   }
 
+  get nameCount(): number {
+    return this.#names.length;
+  }
+
   get pairCount(): number {
     return this.#pairValues.length;
   }

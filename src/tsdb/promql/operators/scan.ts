@@ -69,6 +69,7 @@ class SeriesScan {
     const { querier, sets } = execution;
     this.#selected = querier.select(matchers, startMs - windowMs + 1, startMs + (count - 1) * stepMs);
     const { seriesCount } = this.#selected;
+    sets.expect(seriesCount);
     this.series = { sets: new Uint32Array(seriesCount), dropsName: new Uint8Array(seriesCount) };
     for (let i = 0; i < seriesCount; i++) this.series.sets[i] = sets.intern(this.#selected.labels(i));
     this.#execution = execution;
@@ -125,16 +126,25 @@ function annotate(
 ): void {
   const words = wordsOf(values);
   const isPresent = (row: number, step: number) => !isAbsent(words, row * grid.count + step);
-  if (WINDOW_FUNCTIONS.get(name)?.isForCounters === true)
+  if (WINDOW_FUNCTIONS.get(name)?.isForCounters === true) {
+    const nameId = labelSets.table.nameId(METRIC_NAME);
+    // Series come with few metric names, mostly one: none is looked at again right after it was found to be in order.
+    let inOrder: number | undefined;
     for (let row = 0; row < count; row++) {
-      const metricName = labelSets.value(sets[first + row]!, METRIC_NAME);
-      if (metricName === "" || looksLikeCounter(metricName)) continue;
+      const pair = labelSets.pairOf(sets[first + row]!, nameId);
+      if (pair === undefined || pair === inOrder) continue;
+      const metricName = labelSets.table.valueOf(pair);
+      if (looksLikeCounter(metricName)) {
+        inOrder = pair;
+        continue;
+      }
       for (let step = 0; step < grid.count; step++)
         if (isPresent(row, step)) {
           annotations.inform(possibleNonCounter(metricName), position);
           break;
         }
     }
+  }
   if (name === "quantile_over_time")
     for (const [step, quantile] of parameter!.entries()) {
       if (quantile >= 0 && quantile <= 1) continue;
