@@ -135,7 +135,7 @@ export class HeadTwin {
         const end = chunkStarts[series.droppedChunks + 1] ?? samples.length;
         if (samples[end - 1]!.timestampMs >= BigInt(beforeMs)) break;
         const isOpen = series.droppedChunks === chunkStarts.length - 1;
-        if (isOpen) series.droppedOpen.push({ from: chunkStarts.at(-1)!, to: end });
+        if (isOpen) series.droppedOpen.push({ from: chunkStarts[series.droppedChunks]!, to: end });
         series.droppedChunks++;
         dropped++;
       }
@@ -157,7 +157,7 @@ function append({ samples, chunkStarts, droppedChunks }: TwinHeadSeries, sample:
     start === undefined ||
     droppedChunks === chunkStarts.length ||
     samples.length - start === CHUNK_SAMPLES ||
-    range(samples.at(-1)!.timestampMs) !== range(sample.timestampMs);
+    range(samples[samples.length - 1]!.timestampMs) !== range(sample.timestampMs);
   if (isFull) chunkStarts.push(samples.length);
   samples.push(sample);
 }

@@ -155,7 +155,7 @@ export class KernelHead {
     const found = kernel.selectCollect(slot, 0, refs) >>> 0;
     const kept = kernel.selectOverlapping(slot, found, mint, maxt) >>> 0;
     const list = kernel.listAddress(slot) >>> 2;
-    return [...memory.words.slice(list, list + kept)];
+    return Array.from(memory.words.subarray(list, list + kept));
   }
 
   /** Ids of the pairs of a name. */
@@ -167,7 +167,7 @@ export class KernelHead {
     if (nameId === 0) return [];
     const count = kernel.listPairs(slot, nameId - 1, 0) >>> 0;
     const list = kernel.listAddress(slot) >>> 2;
-    return [...memory.words.slice(list, list + count)];
+    return Array.from(memory.words.subarray(list, list + count));
   }
 
   labelOf(pair: number): ByteLabel {

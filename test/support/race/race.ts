@@ -142,7 +142,7 @@ class Readers {
     worker.on("message", (finding: string) => {
       if (this.findings.length < FINDINGS_MAX) this.findings.push(finding);
     });
-    worker.on("error", (error) => this.findings.push(`a reader failed: ${error.stack ?? error.message}`));
+    worker.on("error", (error: unknown) => this.findings.push(`a reader failed: ${String(error)}`));
     this.#workers[slot] = worker;
   }
 
@@ -264,7 +264,7 @@ class RaceWriter {
     for (const odd of [0, 1]) {
       const series = Array.from({ length: BLOCK_SERIES / 2 }, (_, i) => ({
         labels: labelsOf("block", this.#blocks * BLOCK_SERIES + 2 * i + odd, { block, parity: odd ? "odd" : "even" }),
-        samples: [0, 1, 2].map((i) => ({ timestampMs: BigInt(timeOf(this.#samples) + i * STEP_MS), value: BigInt(i) })),
+        samples: [0, 1, 2].map((n) => ({ timestampMs: BigInt(timeOf(this.#samples) + n * STEP_MS), value: BigInt(n) })),
       }));
       const answer = this.head.ingest(writeRequest(series), timeOf(this.#samples));
       if (typeof answer === "number" || answer.accepted !== series.length * 3)

@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 import { decodeRecordHeader, RECORD_HEADER_BYTES, recordCrc } from "../../../src/tsdb/wal/format.ts";
 import { INGEST, REENCODE_DONE, REPLAY } from "../../../src/tsdb/kernel/head-exports.ts";
 import type { Matcher } from "../../../src/tsdb/model/matcher.ts";
-import { HeadTwin, keyOf, type TwinHeadSeries, type TwinLimits } from "../../support/head-twin.ts";
+import { HeadTwin, keyOf, type StoredSample, type TwinHeadSeries, type TwinLimits } from "../../support/head-twin.ts";
 import { CHUNK_ENTRY_HEADER_BYTES, type FoundChunk, KernelHead } from "../../support/kernel-head.ts";
 import { Random, seedFromEnv } from "../../support/random.ts";
 import { type ByteLabel, type TwinSample, type TwinSeries, writeRequest } from "../../support/remote-write-twin.ts";
@@ -151,7 +151,7 @@ class Model {
     this.#nowMs += 500;
   }
   /** What each record must say, from sequence 1 on. */
-  readonly #logged: { readonly series: TwinHeadSeries; readonly timestampMs: bigint; readonly value: bigint }[][] = [];
+  readonly #logged: (readonly StoredSample[])[] = [];
 
   /** Brings records to the log; a sync may fail, and then all that is in doubt is written again to a fresh segment. */
   #write(succeeds: boolean): void {
@@ -180,7 +180,10 @@ class Model {
       expect(recordCrc(bytes, at, dataBytes)).toBe(crc);
       expect(syncedUpTo).toBeLessThanOrEqual(this.#synced);
       const start = at + RECORD_HEADER_BYTES;
-      this.#segments.at(-1)!.records.push({ sequence, data: bytes.slice(start, start + dataBytes) });
+      this.#segments[this.#segments.length - 1]!.records.push({
+        sequence,
+        data: bytes.slice(start, start + dataBytes),
+      });
       this.#taken = sequence;
       at = start + dataBytes;
     }
@@ -282,8 +285,11 @@ class Model {
     });
   }
 
-  /** Each record says what its request came to; and a head that is filled from files and log is the same head. */
-  checkLog(): void {
+  /**
+   * Each record says what its request came to; and a head that is filled from files and log is the same head.
+   * @returns how many records there are
+   */
+  checkLog(): number {
     this.#write(true);
     this.check();
     const says = new Map<number, unknown>();
@@ -304,6 +310,7 @@ class Model {
     expect(says.size).toBe(this.#logged.length);
 
     for (const withFiles of [false, true]) this.#checkReplay(withFiles);
+    return says.size;
   }
 
   #checkReplay(withFiles: boolean): void {
@@ -382,7 +389,7 @@ test("the head does what Maps do, whatever comes in whatever order, and its log 
     let operation = 0;
     try {
       for (; operation < OPERATIONS; operation++) model.step();
-      model.checkLog();
+      expect(model.checkLog()).toBeGreaterThan(0);
     } catch (thrown) {
       throw new Error(`at operation ${operation}; repeat with SEED=${seed} npm test -- kernel/model`, {
         cause: thrown,

@@ -1,14 +1,16 @@
 /**
- * Chunks of the head. An open chunk is a chain of cells that samples are appended to; when it is full it is sealed: copied
- * as one entry to a block of the seal queue, from where the host writes it to a head chunk file, and its cells are freed.
+ * Chunks of the head. An open chunk is a chain of cells that samples are appended to; when it is full it is sealed:
+ * copied as one entry to a block of the seal queue, from where the host writes it to a head chunk file, and its cells
+ * are freed.
  *
  *   seal queue: [block][block]...   block: entries of one file, in file order, from startOffset on
- *   entry (docs/format/head-chunks.md): crc32c u32 | dataBytes << 8 | encoding u32 | ref u32 | mint i64 | maxt - mint u32 | data
+ *   entry (docs/format/head-chunks.md):
+ *     crc32c u32 | dataBytes << 8 | encoding u32 | ref u32 | mint i64 | maxt - mint u32 | data
  *
- * Order of publication, on which readers rely: the entry's bytes, the block's usedBytes, the series' chunk list, then the
- * open word. A reader loads the open word before the list, so a chunk that is sealed meanwhile is seen twice (and the
- * copy recognised by its first timestamp), never missed. A block whose file has its entries is used again only when no
- * reader can be reading it: like a cell, but counted in the queue itself.
+ * Order of publication, on which readers rely: the entry's bytes, the block's usedBytes, the series' chunk list, then
+ * the open word. A reader loads the open word before the list, so a chunk that is sealed meanwhile is seen twice (and
+ * the copy recognised by its first timestamp), never missed. A block whose file has its entries is used again only when
+ * no reader can be reading it: like a cell, but counted in the queue itself.
  */
 import {
   CELL_PAYLOAD,
@@ -209,7 +211,9 @@ export function hasRoomToSeal(chunks: u32): bool {
   return freeBlocks * (SEAL_BLOCK_BYTES - ENTRY_ROOM_MAX) >= u64(chunks) * ENTRY_ROOM_MAX;
 }
 
-/** Where the next entry goes, in the block being filled or a fresh one; the caller made sure of room (hasRoomToSeal). */
+/**
+ * Where the next entry goes, in the block being filled or a fresh one; the caller made sure of room (hasRoomToSeal).
+ */
 function reserveEntry(): usize {
   const h = header();
   if (h.sealCount != h.sealTaken) {
@@ -264,7 +268,9 @@ export function sealUntake(): void {
   header().sealTaken = 0;
 }
 
-/** No block has a chunk that lies in front of this: file index << 32 | offset. Stays true while the reader is pinned. */
+/**
+ * No block has a chunk that lies in front of this: file index << 32 | offset. Stays true while the reader is pinned.
+ */
 export function oldestSealed(): u64 {
   let oldest: u64 = u64.MAX_VALUE;
   for (let i: u32 = 0; i < SEAL_BLOCKS; i++) {
@@ -280,8 +286,9 @@ export function oldestSealed(): u64 {
  * The address of the data of a full chunk that is still in memory, or 0: then its file has it. For readers, pinned.
  *
  * Blocks may be used again during the search, for positions behind all that this reader has seen. usedBytes is loaded
- * before the position: a new usedBytes then comes with the new position, and an old one with either is a range that does
- * not have this chunk. A block that has it was not in its file when the reader pinned, so it stays until it unpins.
+ * before the position: a new usedBytes then comes with the new position, and an old one with either is a range that
+ * does not have this chunk. A block that has it was not in its file when the reader pinned, so it stays until it
+ * unpins.
  */
 export function findSealed(fileIndex: u32, offset: u32, oldest: u64): usize {
   if (((u64(fileIndex) << 32) | u64(offset)) < oldest) return 0;

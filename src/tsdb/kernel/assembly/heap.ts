@@ -1,11 +1,11 @@
 /**
- * The heap of a head's memory: slabs, and in them cells (64 B, for chunks) and blocks (for labels, postings, tables). Only
- * the writer allocates and frees. Cells are recycled, blocks live as long as the memory.
+ * The heap of a head's memory: slabs, and in them cells (64 B, for chunks) and blocks (for labels, postings, tables).
+ * Only the writer allocates and frees. Cells are recycled, blocks live as long as the memory.
  *
- * A reader may still be following what the writer lets go of, so chains of cells first wait in limbo, untouched: a queue
- * of who and when (LimboEntry), in cells of its own. The epoch advances when every pinned reader has pinned the present
- * one; what was let go of two epochs ago can then be in nobody's hands. Readers take no locks and hold nothing up for
- * longer than one batch (pin, copy, unpin).
+ * A reader may still be following what the writer lets go of, so chains of cells first wait in limbo, untouched: a
+ * queue of who and when (LimboEntry), in cells of its own. The epoch advances when every pinned reader has pinned the
+ * present one; what was let go of two epochs ago can then be in nobody's hands. Readers take no locks and hold nothing
+ * up for longer than one batch (pin, copy, unpin).
  */
 import {
   BLOCK_BYTES_MAX,
@@ -117,8 +117,8 @@ function limboEntry(cell: usize, i: u32): LimboEntry {
 }
 
 /**
- * Hands the chain of `cells` cells from `first` to `last` to limbo, after whatever published it no longer does. Their links
- * stay as they are, that of the last one too: it may lead on to cells that are still in use.
+ * Hands the chain of `cells` cells from `first` to `last` to limbo, after whatever published it no longer does. Their
+ * links stay as they are, that of the last one too: it may lead on to cells that are still in use.
  */
 export function retireCells(first: usize, last: usize, cells: u32): void {
   const h = header();

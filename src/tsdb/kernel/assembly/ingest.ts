@@ -1,8 +1,9 @@
 /**
- * Ingest: one request from compressed bytes to samples in open chunks and one WAL record. Passes over the whole request,
- * so that the cache misses of independent series overlap instead of queueing:
+ * Ingest: one request from compressed bytes to samples in open chunks and one WAL record. Passes over the whole
+ * request, so that the cache misses of independent series overlap instead of queueing:
  *
- *   decode (snappy) → walk → hash labels → touch slots and lines → find or create series → check, encode, append samples
+ *   decode (snappy) → walk → hash labels → touch slots and lines → find or create series
+ *     → check, encode, append samples
  *
  * Nothing changes before the walk has accepted the whole request and all the room it may need was made sure of, so a
  * request is never left half done; at worst, series that it is the first to name exist without samples.
@@ -53,7 +54,10 @@ export function ingestSnappy(bytes: u32, nowMs: f64): i32 {
   return ingest(u32(length), nowMs);
 }
 
-/** Stores the decoded request in header.decoded. What became of it stands in the header. @returns 0 or an INGEST_ error */
+/**
+ * Stores the decoded request in header.decoded. What became of it stands in the header.
+ * @returns 0 or an INGEST_ error
+ */
 export function ingest(bytes: u32, nowMs: f64): i32 {
   const h = header();
   h.accepted = 0;
@@ -100,7 +104,8 @@ function hashAndTouch(): void {
   const count = h.seriesRowCount;
   for (let i: u32 = 0; i < count; i++) {
     const row = seriesRow(i);
-    siphash128(h.hashKey0, h.hashKey1, row.labels, row.labelBytes, changetype<usize>(row) + offsetof<SeriesRow>("hashLow"));
+    const hash = changetype<usize>(row) + offsetof<SeriesRow>("hashLow");
+    siphash128(h.hashKey0, h.hashKey1, row.labels, row.labelBytes, hash);
   }
   // Loads whose results are only summed up: the processor runs many of these misses at once.
   const root = changetype<Table>(TABLE_SERIES).root;

@@ -247,8 +247,8 @@ function faultOf(label: LabelSpan): u32 {
 }
 
 /**
- * Sorts and checks labels (`count` LabelSpans at `spans`, and room for one more) and writes their canonical bytes to `out`.
- * A label with an empty value counts as absent, as everywhere in Prometheus.
+ * Sorts and checks labels (`count` LabelSpans at `spans`, and room for one more) and writes their canonical bytes to
+ * `out`. A label with an empty value counts as absent, as everywhere in Prometheus.
  * @returns the byte length, or a REJECT_ reason as its negative
  */
 export function canonicalize(spans: usize, count: u32, out: usize): i32 {

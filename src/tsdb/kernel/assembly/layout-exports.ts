@@ -2,7 +2,15 @@
 import { ChunkRecord } from "./select";
 import { Example, Header, HEADER, SealBlock, SeriesRow } from "./layout";
 
-export { EXAMPLES, HEADER, PENDING_BYTES_MAX, READER_SLOTS, REJECT_COUNTS, SEAL_CONTROL, SEAL_BLOCK_BYTES } from "./layout";
+export {
+  EXAMPLES,
+  HEADER,
+  PENDING_BYTES_MAX,
+  READER_SLOTS,
+  REJECT_COUNTS,
+  SEAL_CONTROL,
+  SEAL_BLOCK_BYTES,
+} from "./layout";
 
 // Limits and switches, written by the host.
 export const H_MEMORY_BYTES_MAX = HEADER + offsetof<Header>("memoryBytesMax"); // u64

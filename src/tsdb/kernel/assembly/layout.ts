@@ -1,7 +1,7 @@
 /**
- * Linear memory, described once for both sides: the kernel uses these classes as views of raw memory (`changetype`), the
- * TypeScript side reads the offsets and constants that layout-exports.ts publishes. Nothing is ever allocated for a class
- * itself.
+ * Linear memory, described once for both sides: the kernel uses these classes as views of raw memory (`changetype`),
+ * the TypeScript side reads the offsets and constants that layout-exports.ts publishes. Nothing is ever allocated for a
+ * class itself.
  *
  *   0          first page: never used, so that address 0 can mean "none"; from CRC_TABLES on, tables computed once
  *   64 KiB     Header: the roots of everything else
@@ -149,8 +149,9 @@ export class SeriesCold {
   pairCount: u16;
   spare: u16;
   /**
-   * Published: entries u32 << 32 | address of the first list cell, in whose low 6 bits (cells are aligned) stands how many
-   * entries are no longer valid, counted from the front. Entries 0 and 1 are inline, further ones lie three to a cell.
+   * Published: entries u32 << 32 | address of the first list cell, in whose low 6 bits (cells are aligned) stands how
+   * many entries are no longer valid, counted from the front. Entries 0 and 1 are inline, further ones lie three to a
+   * cell.
    */
   list: u64;
   lastListCell: u32;
@@ -206,8 +207,8 @@ export class Name {
 }
 
 /**
- * An open-addressing table of u64 slots: hash u32 << 32 | id + 1. A slot's place follows from its hash alone, so a table
- * doubles without looking at what the ids stand for (table.ts).
+ * An open-addressing table of u64 slots: hash u32 << 32 | id + 1. A slot's place follows from its hash alone, so a
+ * table doubles without looking at what the ids stand for (table.ts).
  */
 @unmanaged
 export class Table {
@@ -221,8 +222,8 @@ export class Table {
 }
 
 /**
- * A block of chunks on their way to a head chunk file: entries that go to `position`. The queue of blocks (SEAL_QUEUE) is a
- * ring, oldest first:
+ * A block of chunks on their way to a head chunk file: entries that go to `position`. The queue of blocks (SEAL_QUEUE)
+ * is a ring, oldest first:
  *   written, perhaps still read (sealRetired) | taken by the host (sealTaken) | filled or being filled
  *                                    sealFirst ┘                                 sealCount counts from there
  */

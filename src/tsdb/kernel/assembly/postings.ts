@@ -2,8 +2,8 @@
  * Postings: for each label pair the refs of the series that have it, as delta varints in a chain of blocks. Refs rise
  * while series are created; replay may declare them in another order, then a delta wraps around (modulo 2^32).
  *   block: next u32 | usedBytes u16 | capacityBytes u16 | varints...
- * A varint never crosses blocks. The writer appends bytes, then publishes Pair.postingCount; a reader decodes exactly the
- * count it loaded. A pair of one series owns 16 bytes; blocks double up to 4 KiB.
+ * A varint never crosses blocks. The writer appends bytes, then publishes Pair.postingCount; a reader decodes exactly
+ * the count it loaded. A pair of one series owns 16 bytes; blocks double up to 4 KiB.
  */
 import { header, Pair, PAIR_PAGE_BITS, PAIRS_PER_PAGE, PAIR_PAGES_MAX } from "./layout";
 import { allocateBlock, allocateExtent, heapBytesForBlocks } from "./heap";
@@ -21,7 +21,10 @@ export function pairOf(id: u32): Pair {
   return changetype<Pair>(usize(page) + usize(id & (PAIRS_PER_PAGE - 1)) * offsetof<Pair>());
 }
 
-/** Makes sure that the page of the next free pair exists, zero. Readers see the pair once a name's list or a slot has it. */
+/**
+ * Makes sure that the page of the next free pair exists, zero. Readers see the pair once a name's list or a slot has
+ * it.
+ */
 export function addPairPage(id: u32): void {
   if ((id & (PAIRS_PER_PAGE - 1)) != 0) return;
   if (id >> PAIR_PAGE_BITS >= PAIR_PAGES_MAX) unreachable();

@@ -1,9 +1,10 @@
 /**
- * Replaying WAL records into an empty head whose full chunks were loaded from chunk files. Idempotent: a sample not newer
- * than its series is skipped, so chunks that were loaded, and records that stand in the log twice, change nothing.
+ * Replaying WAL records into an empty head whose full chunks were loaded from chunk files. Idempotent: a sample not
+ * newer than its series is skipped, so chunks that were loaded, and records that stand in the log twice, change
+ * nothing.
  *
- * The record's checksum was verified, yet every length and id is checked again: a damaged record must never write outside
- * its own series.
+ * The record's checksum was verified, yet every length and id is checked again: a damaged record must never write
+ * outside its own series.
  */
 import {
   CANONICAL_BYTES_MAX,
@@ -64,8 +65,8 @@ function symbolAddress(symbol: u32): usize {
 }
 
 /**
- * Applies the data of one samples record, `bytes` long at `data` (16 readable bytes behind it). h.accepted is set to the
- * samples that were new, h.recordMaxTimeMs to its newest time.
+ * Applies the data of one samples record, `bytes` long at `data` (16 readable bytes behind it). h.accepted is set to
+ * the samples that were new, h.recordMaxTimeMs to its newest time.
  * @returns a REPLAY_ code
  */
 export function replayRecord(data: usize, bytes: u32): i32 {

@@ -2,10 +2,11 @@
  * Reading the head from another thread: which series match, and their encoded chunks, copied out. Runs in a query
  * worker's own instance on the shared memory, between pin and unpin; writes only to the worker's scratch.
  *
- * Selection works on windows of refs, a bit each: `matched` starts with every ref of the window, each matcher's pairs are
- * collected in `union` and then kept or taken away. Which pairs a matcher means is the host's business (it has the
+ * Selection works on windows of refs, a bit each: `matched` starts with every ref of the window, each matcher's pairs
+ * are collected in `union` and then kept or taken away. Which pairs a matcher means is the host's business (it has the
  * regular expressions); here are only ids.
- *   scratch: matched 1 MiB | union 1 MiB | list 1 MiB (ids in, refs out) | chunk records 2.75 MiB | open chunks 2 MiB | key 64 KiB
+ *   scratch: matched 1 MiB | union 1 MiB | list 1 MiB (ids in, refs out) | chunk records 2.75 MiB | open chunks 2 MiB
+ *            | key 64 KiB
  */
 import {
   CELL_PAYLOAD,
@@ -274,11 +275,11 @@ function firstEntry(cold: SeriesCold, list: u64): usize {
 const CHUNK_SLACK: u32 = 16;
 
 /**
- * Finds the chunks that overlap [mint, maxt] of refs[first...] (at the list address), copies open ones to the scratch, and
- * writes a ChunkRecord for each, series by series, oldest first. Must run pinned, and what the records point at is to be
- * copied before unpinning.
- * @returns how many series were gathered whole (high 32 bits), none when the first has too many chunks, and chunk records
- * (low)
+ * Finds the chunks that overlap [mint, maxt] of refs[first...] (at the list address), copies open ones to the scratch,
+ * and writes a ChunkRecord for each, series by series, oldest first. Must run pinned, and what the records point at is
+ * to be copied before unpinning.
+ * @returns how many series were gathered whole (high 32 bits), none when the first has too many chunks, and chunk
+ * records (low)
  */
 export function gather(slot: u32, first: u32, count: u32, mint: f64, maxt: f64): u64 {
   const list = listAddress(slot);

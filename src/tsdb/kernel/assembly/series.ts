@@ -91,8 +91,8 @@ export function publishRef(ref: u32): void {
 }
 
 /**
- * Gives `ref` its labels and makes it findable. The ref is published last: readers look only at refs below the count they
- * began with, so they find a series under all of its pairs or not at all.
+ * Gives `ref` its labels and makes it findable. The ref is published last: readers look only at refs below the count
+ * they began with, so they find a series under all of its pairs or not at all.
  */
 export function createSeries(ref: u32, canonical: usize, bytes: u32, hashLow: u64, hashHigh: u64): void {
   const h = header();

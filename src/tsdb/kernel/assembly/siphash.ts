@@ -1,6 +1,6 @@
 /**
- * SipHash-1-3 with 128-bit output (Aumasson, Bernstein: "SipHash: a fast short-input PRF"): one round per word, three to
- * finish. Keyed, so that senders cannot choose labels that collide.
+ * SipHash-1-3 with 128-bit output (Aumasson, Bernstein: "SipHash: a fast short-input PRF"): one round per word, three
+ * to finish. Keyed, so that senders cannot choose labels that collide.
  */
 
 /** Writes the hash of `bytes` at `address` to `out`: two u64, the low half first. Reads up to 7 bytes past the end. */

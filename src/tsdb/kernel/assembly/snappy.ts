@@ -1,7 +1,7 @@
 /**
- * Snappy block format: uvarint decoded length, then literals and copies (google/snappy, format_description.txt). Strict:
- * whatever a correct encoder cannot have written is refused, and nothing is written before the declared length was
- * checked.
+ * Snappy block format: uvarint decoded length, then literals and copies (google/snappy, format_description.txt).
+ * Strict: whatever a correct encoder cannot have written is refused, and nothing is written before the declared length
+ * was checked.
  */
 
 export const SNAPPY_MALFORMED: i32 = -1;

@@ -1,6 +1,6 @@
 /**
- * Open-addressing tables from a 32-bit hash to an id (layout.ts, Table). Slots are never cleared or changed once they are
- * filled, so a reader needs no lock: it loads the root once and walks from the hash's slot to the first empty one.
+ * Open-addressing tables from a 32-bit hash to an id (layout.ts, Table). Slots are never cleared or changed once they
+ * are filled, so a reader needs no lock: it loads the root once and walks from the hash's slot to the first empty one.
  *
  *   for (let at = tableFirst(root, hash), slot = tableSlot(root, at); slot != 0; at++, slot = tableSlot(root, at))
  *     if (slotHash(slot) == hash && ... what slotId(slot) stands for is what is looked for ...)

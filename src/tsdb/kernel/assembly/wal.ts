@@ -6,8 +6,8 @@
  *   data:   symbols | series declared | samples
  *
  * A segment declares its own symbols and series and starts its XOR bases at 0; Header.walSegment numbers it, and a pair
- * or series whose own number differs has not been declared in it. Samples are encoded straight into the WAL buffer while
- * declarations gather elsewhere; when there are any, the samples are moved up to make room for them.
+ * or series whose own number differs has not been declared in it. Samples are encoded straight into the WAL buffer
+ * while declarations gather elsewhere; when there are any, the samples are moved up to make room for them.
  */
 import { FLAG_WAL_FIRST, header, NO_REF, PENDING_BYTES_MAX, PendingRecord, PendingSample, SeriesHot } from "./layout";
 import { crc32c } from "./bytes";
@@ -23,8 +23,8 @@ export const RECORD_SAMPLES: u32 = 1;
 const SAMPLE_COUNT_BYTES: u32 = 3;
 
 /**
- * A sample's flag byte: whether a ref delta (else the ref before + 1) and a time delta (else the same time) follow, then
- * how many bytes of the XORed value (0 to 6, or all 8) and how many zero bytes are cut off below them.
+ * A sample's flag byte: whether a ref delta (else the ref before + 1) and a time delta (else the same time) follow,
+ * then how many bytes of the XORed value (0 to 6, or all 8) and how many zero bytes are cut off below them.
  */
 export const SAMPLE_HAS_REF: u32 = 1;
 export const SAMPLE_HAS_TIME: u32 = 2;
@@ -257,9 +257,10 @@ export function setSynced(sequence: u64): void {
 
 /**
  * Encodes records that are not known to be durable once more, under their old sequences, for a fresh segment. Series'
- * present values are of no use as XOR bases here, so bases are kept apart. Until all are encoded, ingest refuses requests.
- * @param from 0 to start: what the active buffer holds is dropped, since all of it is encoded again; otherwise what this
- * function returned, once the buffer was taken
+ * present values are of no use as XOR bases here, so bases are kept apart. Until all are encoded, ingest refuses
+ * requests.
+ * @param from 0 to start: what the active buffer holds is dropped, since all of it is encoded again; otherwise what
+ * this function returned, once the buffer was taken
  * @returns NO_REF when all are encoded; otherwise where in the pending rows the next record begins
  */
 export function reencodePending(from: u32): u32 {

@@ -1,7 +1,8 @@
 /**
  * The walk over a decoded remote write 1.0 request: one pass that checks every length and leaves a SeriesRow per series
  * and a SampleRow per sample. Labels are not looked into: a known series is recognised by the hash of their bytes.
- *   WriteRequest { repeated TimeSeries timeseries = 1; }     TimeSeries { Label labels = 1; Sample samples = 2; ... = 4 histograms }
+ *   WriteRequest { repeated TimeSeries timeseries = 1; }
+ *   TimeSeries { Label labels = 1; Sample samples = 2; ... = 4 histograms }
  *   Label { string name = 1; string value = 2; }             Sample { double value = 1; int64 timestamp = 2; }
  * Unknown fields are skipped, as protobuf asks.
  */
@@ -26,8 +27,9 @@ const FIELD_2_VARINT: u32 = 0x10;
 const HISTOGRAMS: u64 = 4;
 
 /**
- * Whether a field that is not known by its first byte must be refused: number 0 does not exist, tags have 32 bits, and a
- * known field in a longer spelling of its tag, or with another wire type, would be read by other parsers and skipped here.
+ * Whether a field that is not known by its first byte must be refused: number 0 does not exist, tags have 32 bits, and
+ * a known field in a longer spelling of its tag, or with another wire type, would be read by other parsers and skipped
+ * here.
  */
 @inline
 function isRefused(tag: u64, knownMax: u64): bool {

@@ -1,6 +1,7 @@
 /**
- * XOR bases apart from their series: for the few samples that are encoded again after a failed fsync, or replayed without
- * being appended. A hash table in a region that is touched only then; a slot counts only in the WAL segment it was put in.
+ * XOR bases apart from their series: for the few samples that are encoded again after a failed fsync, or replayed
+ * without being appended. A hash table in a region that is touched only then; a slot counts only in the WAL segment it
+ * was put in.
  *   slot: ref + 1 u32 | Header.walSegment u32 | value u64
  */
 import { header, XOR_BASE_SLOTS } from "./layout";

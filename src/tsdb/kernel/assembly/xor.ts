@@ -2,7 +2,8 @@
  * Prometheus' XOR chunks (tsdb/chunkenc/xor.go), after Facebook's Gorilla with times in ms:
  *   count u16 BE | t0 zigzag varint | v0 8 B BE | t1 - t0 uvarint, v1 | then per sample: delta of delta, value
  *   delta of delta: 0 → 0 · 10 → 14 bits · 110 → 17 · 1110 → 20 · 1111 → 64; n bits hold -(2^(n-1) - 1) ... 2^(n-1)
- *   value XOR previous: 0 → equal · 10 → bits inside the previous window · 11 → leading 5 bits, length 6 bits (64 as 0), bits
+ *   value XOR previous: 0 → equal · 10 → bits inside the previous window · 11 → leading 5 bits, length 6 bits
+ *     (64 as 0), bits
  * The encoder keeps its state in XorState (layout.ts).
  */
 import { XorState } from "./layout";
@@ -14,8 +15,8 @@ const NO_WINDOW: u8 = 0xff;
 const COUNT_BITS: u32 = 16;
 
 /**
- * Makes the state that of an empty chunk. The last time and value stay: in a series they tell late samples and duplicates,
- * and readers may be looking at the time.
+ * Makes the state that of an empty chunk. The last time and value stay: in a series they tell late samples and
+ * duplicates, and readers may be looking at the time.
  */
 export function xorStart(state: XorState): void {
   state.deltaMs = 0;
@@ -39,15 +40,15 @@ function putLong(chunk: usize, position: u32, value: u64, bits: u32): void {
     put(chunk, position + bits - 32, value & 0xffff_ffff, 32);
   }
 }
-/** Appends a varint at a position that is a whole byte, as it is near the start of a chunk. @returns the position behind it */
+/** Appends a varint at a whole byte, as the position is near the start of a chunk. @returns the position behind it */
 @inline
 function putBytesOfVarint(chunk: usize, position: u32, value: u64): u32 {
   return u32(putVarint(chunk + (position >> 3), value) - chunk) << 3;
 }
 
 /**
- * Encodes one sample. `chunk` is the address that byte 0 of the chunk has or would have: only the byte at the state's bit
- * position (byte 2 for the first sample) and those behind it are touched, at most 32 of them.
+ * Encodes one sample. `chunk` is the address that byte 0 of the chunk has or would have: only the byte at the state's
+ * bit position (byte 2 for the first sample) and those behind it are touched, at most 32 of them.
  */
 export function xorAppend(chunk: usize, state: XorState, timestampMs: i64, value: u64): void {
   let position = state.bitPosition;
