@@ -22,7 +22,7 @@ if (major > MIN_MAJOR || (major === MIN_MAJOR && minor >= MIN_MINOR)) {
   handOver();
 } else {
   fail(
-    `tsdb needs Node ${MIN_MAJOR}.${MIN_MINOR} or newer and this is ${process.version}: run \`npm ci\` in ${root}, ` +
+    `Node ${MIN_MAJOR}.${MIN_MINOR} or newer is needed and this is ${process.version}: run \`npm ci\` in ${root}, ` +
       "which brings one along, or install a newer Node.",
   );
 }

@@ -8,7 +8,19 @@
  * Async calls run in Node's thread pool and are what the main thread uses; the sync ones are for query workers and the
  * command line. Buffers may be views of shared kernel memory. Positions are byte offsets from the start of the file.
  */
-import { closeSync, constants, fdatasync, fstat, fsync, ftruncate, open, openSync, read, readSync, write } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fdatasync,
+  fstat,
+  fsync,
+  ftruncate,
+  open,
+  openSync,
+  read,
+  readSync,
+  write,
+} from "node:fs";
 import * as fs from "node:fs/promises";
 import { promisify } from "node:util";
 import { TsdbError } from "./errors.ts";

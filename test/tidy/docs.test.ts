@@ -48,7 +48,7 @@ test("links within the repository lead to files and headings that exist", () => 
 test("npm scripts that documents name exist", () => {
   const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
   const unknown = docs.flatMap((path) =>
-    [...read(path).matchAll(/\bnpm (?:run )?(start|test|[a-z][\w:-]*)/g)]
+    [...read(path).matchAll(/\bnpm (?:run )?(?:-\S+ )*(start|test|[a-z][\w:-]*)/g)]
       .filter(
         ([whole, name]) =>
           (whole.startsWith("npm run") || ["start", "test"].includes(name!)) && !Object.hasOwn(scripts, name!),
