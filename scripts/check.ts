@@ -7,7 +7,7 @@
  */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -68,7 +68,9 @@ if (unknown.length > 0) {
 function run([program, ...args]: readonly string[]): { readonly passed: boolean; readonly output: string } {
   const path = join(root, "node_modules/.bin", program!);
   if (!existsSync(path)) return { passed: false, output: `${program} is not installed: run \`npm ci\`` };
-  const { status, stdout, stderr } = spawnSync(path, args, { cwd: root, encoding: "utf8", maxBuffer: 2 ** 28 });
+  // The programs are scripts that begin with `env node`: the Node of this process, not the machine's.
+  const env = { ...process.env, PATH: `${dirname(process.execPath)}:${process.env["PATH"]}` };
+  const { status, stdout, stderr } = spawnSync(path, args, { cwd: root, env, encoding: "utf8", maxBuffer: 2 ** 28 });
   return { passed: status === 0, output: `${stdout}${stderr}` };
 }
 
