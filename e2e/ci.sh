@@ -93,7 +93,7 @@ count_tests() { # PART REPORT STATUS
 }
 
 run_part() { # NAME
-  local name=$1 limit started=$SECONDS status=0
+  local name=$1 limit left started=$SECONDS status=0
   limit=$(eval "echo \$limit_$name")
   printf '\n==== %s (at most %s min)\n' "$name" "$limit"
   rm -f "$scratch/$name.json"
@@ -103,7 +103,11 @@ run_part() { # NAME
   setsid timeout --kill-after=20 "${limit}m" bash -uo pipefail -c "part_$name" </dev/null &
   running=$!
   wait "$running" || status=$?
-  kill -KILL -- "-$running" 2>/dev/null && echo "ci: ended processes that $name left behind"
+  if left=$(ps -o pid=,args= -g "$running" | cut -c1-200) && [ -n "$left" ]; then
+    echo "ci: $name left processes behind, which are ended now:"
+    echo "$left"
+    kill -KILL -- "-$running" 2>/dev/null
+  fi
   running=
   times+=("$name $((SECONDS - started)) s")
   [ "$status" != 124 ] || echo "ci: $name did not end within $limit minutes"
