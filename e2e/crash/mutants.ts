@@ -170,17 +170,28 @@ function copySources(): string {
   return copy;
 }
 
+interface Verdict {
+  readonly passes: boolean;
+  readonly hangs: boolean;
+  readonly output: string;
+}
+
 /** What the tests say of the sources in a folder. */
-function judge(copy: string, test: string): { readonly passes: boolean; readonly output: string } {
+function judge(copy: string, test: string, timeoutMs?: number): Verdict {
   const file = `test/tsdb/db/faults/${test}.test.ts`;
   const args = ["node_modules/vitest/vitest.mjs", "run", "--bail", "1", file];
   const env = { ...process.env, SEED: "1", NO_COLOR: "1" };
-  const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: copy, encoding: "utf8", env });
-  return { passes: status === 0, output: `${stdout}${stderr}` };
+  const { status, signal, stdout, stderr } = spawnSync(process.execPath, args, {
+    cwd: copy,
+    encoding: "utf8",
+    env,
+    ...(timeoutMs !== undefined && { timeout: timeoutMs }),
+  });
+  return { passes: status === 0, hangs: signal !== null, output: `${stdout}${stderr}` };
 }
 
 /** How the tests noticed; undefined when they did not. */
-function killed({ file, find, replace, test }: Mutant, copy: string): string | undefined {
+function killed({ file, find, replace, test }: Mutant, copy: string, timeoutMs: number): string | undefined {
   const path = join(copy, file);
   const sound = readFileSync(path, "utf8");
   if (sound.split(find).length !== 2)
@@ -190,8 +201,9 @@ function killed({ file, find, replace, test }: Mutant, copy: string): string | u
     sound.replace(find, () => replace),
   );
   try {
-    const { passes, output } = judge(copy, test);
+    const { passes, hangs, output } = judge(copy, test, timeoutMs);
     if (passes) return undefined;
+    if (hangs) return `no end after ${Math.round(timeoutMs / 1000)} s`;
     const reason = /^(?:\w*Error): (.*)$/m.exec(output)?.[1];
     // A mutant that does not even load would prove nothing.
     if (reason === undefined || output.includes("SyntaxError"))
@@ -205,13 +217,17 @@ function killed({ file, find, replace, test }: Mutant, copy: string): string | u
 const wanted = mutants.filter(({ name }) => name.includes(process.argv[2] ?? ""));
 const copy = copySources();
 try {
+  /** A mutant may take a few times as long as the database as it is. */
+  const timeoutMs = new Map<string, number>();
   for (const test of new Set(wanted.map((mutant) => mutant.test))) {
+    const startMs = performance.now();
     const { passes, output } = judge(copy, test);
+    timeoutMs.set(test, 30_000 + 3 * (performance.now() - startMs));
     if (!passes) throw new Error(`The database as it is fails ${test}.test.ts:\n${output}`);
   }
   let kills = 0;
   for (const mutant of wanted) {
-    const reason = killed(mutant, copy);
+    const reason = killed(mutant, copy, timeoutMs.get(mutant.test)!);
     if (reason !== undefined) kills++;
     console.log(
       `${reason === undefined ? "ALIVE " : "killed"}  ${mutant.name}${reason === undefined ? "" : `: ${reason.slice(0, 150)}`}`,

@@ -27,7 +27,7 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null;
 }
 
-const READY_MS_MAX = 60_000;
+const READY_MS_MAX = 120_000;
 
 export class CrashServer {
   readonly child: ChildProcess;
@@ -110,7 +110,7 @@ export class CrashServer {
     }
     while (!this.exit) {
       if ((await statusOf(`${url}/-/ready`)) === 200) return performance.now() - this.#startedMs;
-      if (performance.now() - this.#startedMs > READY_MS_MAX) throw new Error("The server is not ready after 60 s");
+      if (performance.now() - this.#startedMs > READY_MS_MAX) throw new Error("The server is not ready after two minutes");
       await delay(10);
     }
     return undefined;
