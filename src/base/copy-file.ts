@@ -48,9 +48,11 @@ export async function copyFile(
   return sizeBytes + tail.byteLength;
 }
 
-/** Removes copies that were never finished. */
-export async function removeTemporaries(vfs: Vfs, dir: string): Promise<void> {
-  const left = (await vfs.list(dir)).filter((name) => name.endsWith(TEMPORARY_SUFFIX));
+/** Removes copies that were never finished, of files whose names `isOurs` knows. */
+export async function removeTemporaries(vfs: Vfs, dir: string, isOurs: (name: string) => boolean): Promise<void> {
+  const isCopy = (name: string): boolean =>
+    name.endsWith(TEMPORARY_SUFFIX) && isOurs(name.slice(0, -TEMPORARY_SUFFIX.length));
+  const left = (await vfs.list(dir)).filter(isCopy);
   for (const name of left) await vfs.remove(join(dir, name));
   if (left.length > 0) await vfs.syncDir(dir);
 }

@@ -23,13 +23,14 @@ import { ReaderSlots } from "./db/reader-slots.ts";
 import { makeDir } from "./db/make-dir.ts";
 import { ReplayDrain, replayLog } from "./db/replay.ts";
 import { Retention } from "./db/retention.ts";
+import { chunkFileIndexOf } from "./head/chunk-file-format.ts";
 import { loadChunkFiles } from "./head/chunk-file-loader.ts";
 import { ChunkFileWriter } from "./head/chunk-files.ts";
 import { Head } from "./head/head.ts";
 import type { HeadAttachment } from "./head/head-storage.ts";
 import { HeadReplay } from "./head/replay.ts";
 import type { WriteRequest, WriteResult } from "./storage.ts";
-import { segmentName } from "./wal/format.ts";
+import { segmentIndexOf, segmentName } from "./wal/format.ts";
 import type { LogSummary, Loss, Repair } from "./wal/log.ts";
 import { repairSegment } from "./wal/repair.ts";
 import { SegmentList } from "./wal/segments.ts";
@@ -111,7 +112,8 @@ export class Database implements DatabaseApi {
     const segments = this.#segments;
     this.#phase = "replaying";
     for (const dir of [dataDir, walDir, this.#chunkDir]) await makeDir(vfs, dir);
-    for (const dir of [walDir, this.#chunkDir]) await removeTemporaries(vfs, dir);
+    await removeTemporaries(vfs, walDir, (name) => segmentIndexOf(name) !== undefined);
+    await removeTemporaries(vfs, this.#chunkDir, (name) => chunkFileIndexOf(name) !== undefined);
 
     const startMs = clock.monotonicMs();
     const into = new HeadReplay(head.memory);

@@ -57,8 +57,8 @@ export class Retention {
     if (minTimeMs === undefined || maxTimeMs === undefined) return;
     const beforeMs = Math.min(clock.nowMs(), maxTimeMs) - retentionMs;
     if (minTimeMs < beforeMs) {
-      for (let ref: number | undefined = 0; ref !== undefined && !this.#isStopped;) {
-        ref = head.dropChunks(ref, SERIES_PER_TURN, beforeMs);
+      for (let ref = 0; ref < head.seriesNext && !this.#isStopped;) {
+        if (head.dropChunks(ref, SERIES_PER_TURN, beforeMs) === 0) ref += SERIES_PER_TURN;
         await turn();
       }
       if (this.#isStopped) return;

@@ -252,14 +252,17 @@ export class Head implements WalSource, ChunkBlockSource {
 
   // Retention.
 
+  /** Refs below it may be series. */
+  get seriesNext(): number {
+    return this.memory.u32(this.memory.at.H_SERIES_NEXT);
+  }
+
   /**
-   * Drops what ends before `beforeMs` of `count` series from `firstRef` on.
-   * @returns the ref to go on from; undefined when all series were seen
+   * Drops chunks that end before `beforeMs` of `count` series from `firstRef` on: of each series so many that it takes
+   * little time. @returns how many; 0 when none is left
    */
-  dropChunks(firstRef: number, count: number, beforeMs: number): number | undefined {
-    this.memory.kernel.dropChunks(firstRef, count, beforeMs);
-    const next = firstRef + count;
-    return next < this.memory.u32(this.memory.at.H_SERIES_NEXT) ? next : undefined;
+  dropChunks(firstRef: number, count: number, beforeMs: number): number {
+    return this.memory.kernel.dropChunks(firstRef, count, beforeMs) >>> 0;
   }
 
   /** Of the oldest sample, or an older time; undefined without samples. */
