@@ -18,13 +18,14 @@ import {
   BLOCKS_MAX,
   COUNTS,
   echoOf,
+  firstSampleOf,
   GROUP_COUNT,
   PROGRESS,
   PROGRESS_WORDS,
+  REQUESTS_PER_BLOCK,
   type ReaderData,
   SAMPLES_PER_REQUEST,
   SERIES_COUNT,
-  STEP_MS,
   timeOf,
   valueHigh,
   valueLow,
@@ -255,7 +256,7 @@ class RaceWriter {
     Atomics.store(this.progress, PROGRESS.samples, next);
     this.#flush();
     if (this.#steps % 8 === 0) this.#drop();
-    if (this.#steps % 2 === 0 && this.#blocks < BLOCKS_MAX) this.#addBlock();
+    if (this.#steps % REQUESTS_PER_BLOCK === 0 && this.#blocks < BLOCKS_MAX) this.#addBlock();
   }
 
   /** New series of three samples, one request for the even and one for the odd, so that a block is half there for a while. */
@@ -264,7 +265,10 @@ class RaceWriter {
     for (const odd of [0, 1]) {
       const series = Array.from({ length: BLOCK_SERIES / 2 }, (_, i) => ({
         labels: labelsOf("block", this.#blocks * BLOCK_SERIES + 2 * i + odd, { block, parity: odd ? "odd" : "even" }),
-        samples: [0, 1, 2].map((n) => ({ timestampMs: BigInt(timeOf(this.#samples) + n * STEP_MS), value: BigInt(n) })),
+        samples: [0, 1, 2].map((n) => ({
+          timestampMs: BigInt(timeOf(firstSampleOf(this.#blocks) + n)),
+          value: BigInt(n),
+        })),
       }));
       const answer = this.head.ingest(writeRequest(series), timeOf(this.#samples));
       if (typeof answer === "number" || answer.accepted !== series.length * 3)

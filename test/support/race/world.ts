@@ -17,6 +17,10 @@ export const SAMPLES_PER_REQUEST = 10;
 /** Series that come and stay as they are, so that tables and memory grow: this many per block, half of them odd. */
 export const BLOCK_SERIES = 40;
 export const BLOCKS_MAX = 6000;
+/** Requests between two blocks. */
+export const REQUESTS_PER_BLOCK = 2;
+/** The first of the samples that a block's series have: when they are dropped is known, too. */
+export const firstSampleOf = (block: number): number => (block + 1) * REQUESTS_PER_BLOCK * SAMPLES_PER_REQUEST;
 
 /** What the writer tells its readers, in shared memory: words of an Int32Array. */
 export const PROGRESS = {
