@@ -16,17 +16,6 @@ export interface CodecExports {
 
   // siphash.ts
   siphash128(key0: bigint, key1: bigint, address: number, bytes: number, out: number): void;
-  /** As siphash128, for two messages at once. */
-  siphash128Two(
-    key0: bigint,
-    key1: bigint,
-    addressA: number,
-    bytesA: number,
-    outA: number,
-    addressB: number,
-    bytesB: number,
-    outB: number,
-  ): void;
 
   // xor.ts
   /** @returns the number of samples, or -1 when the chunk is malformed or has more than countMax */

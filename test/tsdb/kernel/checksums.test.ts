@@ -6,7 +6,7 @@ import { crc32c } from "../../../src/base/crc32c.ts";
 import { CodecKernel } from "../../support/codec-kernel.ts";
 import { siphash128 } from "../../support/siphash-twin.ts";
 
-const codec = new CodecKernel({ input: 2048, output: 16, secondInput: 2048, secondOutput: 16 });
+const codec = new CodecKernel({ input: 2048, output: 16 });
 const ascending = Uint8Array.from({ length: 64 }, (_, i) => i);
 
 const crcOf = (bytes: Uint8Array, seed = 0): number =>
@@ -61,33 +61,6 @@ test("the kernel's SipHash-1-3 is the twin's, for any key and length", () => {
       const [low, high] = siphash128([key0, key1], bytes, { perWord: 1, atEnd: 3 });
       expect([hash.readBigUInt64LE(0), hash.readBigUInt64LE(8)]).toEqual([low, high]);
     }),
-  );
-});
-
-test("two messages hashed at once, of any lengths, have the hashes that each has alone", () => {
-  // Wrong hashes of known labels would go unseen: their series are then found the long way, by parsing.
-  const key = [0x0706050403020100n, 0x0f0e0d0c0b0a0908n] as const;
-  const message = fc.uint8Array({ maxLength: 90 });
-  fc.assert(
-    fc.property(message, message, (first, second) => {
-      codec.kernel.siphash128Two(
-        ...key,
-        codec.put("input", first),
-        first.length,
-        codec.at("output"),
-        codec.put("secondInput", second),
-        second.length,
-        codec.at("secondOutput"),
-      );
-      codec.checkGuards();
-      const hashes = [codec.take("output", 16), codec.take("secondOutput", 16)].map((hash) => {
-        const words = new BigUint64Array(hash.buffer);
-        return [words[0], words[1]];
-      });
-      const rounds = { perWord: 1, atEnd: 3 };
-      expect(hashes).toEqual([siphash128(key, first, rounds), siphash128(key, second, rounds)]);
-    }),
-    { numRuns: 500 },
   );
 });
 

@@ -39,7 +39,7 @@ import { hasRoomToSeal } from "./chunk";
 import { advanceEpoch, hasHeap } from "./heap";
 import { canonicalize } from "./labels";
 import { createSeries, findSeries, hasRoomForSeries, hotOf } from "./series";
-import { siphash128, siphash128Two } from "./siphash";
+import { siphash128 } from "./siphash";
 import { snappyDecode, SNAPPY_TOO_LARGE } from "./snappy";
 import { walkLabels, walkRequest } from "./walk";
 import { beginRecord, encodeSample, endRecord, hasRoomForRecord, keepPending } from "./wal";
@@ -102,20 +102,10 @@ function sampleRow(i: u32): SampleRow {
 function hashAndTouch(): void {
   const h = header();
   const count = h.seriesRowCount;
-  const hashLow = offsetof<SeriesRow>("hashLow");
-  for (let i: u32 = 0; i < count; i += 2) {
-    const a = seriesRow(i);
-    const b = seriesRow(min<u32>(i + 1, count - 1));
-    siphash128Two(
-      h.hashKey0,
-      h.hashKey1,
-      a.labels,
-      a.labelBytes,
-      changetype<usize>(a) + hashLow,
-      b.labels,
-      b.labelBytes,
-      changetype<usize>(b) + hashLow,
-    );
+  for (let i: u32 = 0; i < count; i++) {
+    const row = seriesRow(i);
+    const hash = changetype<usize>(row) + offsetof<SeriesRow>("hashLow");
+    siphash128(h.hashKey0, h.hashKey1, row.labels, row.labelBytes, hash);
   }
   // Loads whose results are only summed up: the processor runs many of these misses at once.
   const root = changetype<Table>(TABLE_SERIES).root;
