@@ -1,4 +1,5 @@
 /** Stories of single faults in the head's memory, one test each; test/tsdb/kernel/model.test.ts looks for the others. */
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { INGEST, REPLAY } from "../../../src/tsdb/kernel/head-exports.ts";
 import { HeadMemory } from "../../../src/tsdb/kernel/head-memory.ts";
@@ -248,3 +249,37 @@ test("an instance keeps nothing outside its memory: two heads in one process do 
   expect(first.labelsOf(0)).toEqual(labels("a"));
   expect(second.labelsOf(0)).toEqual(labels("b"));
 });
+
+test.each(["kernel", "kernel-debug"])("%s.wasm has no data segments, and no globals that can change", (name) => {
+  // Instantiating writes data segments again, in the midst of a running head; globals would be each thread's own.
+  const bytes = readFileSync(new URL(`../../../dist/${name}.wasm`, import.meta.url));
+  let at = 8;
+  const varint = (): number => {
+    let value = 0;
+    for (let scale = 1; ; scale *= 128) {
+      const byte = bytes[at++]!;
+      value += (byte & 127) * scale;
+      if (byte < 128) return value;
+    }
+  };
+  const sections = new Set<number>();
+  while (at < bytes.length) {
+    const id = bytes[at++]!;
+    const end = varint() + at;
+    sections.add(id);
+    if (id === GLOBAL_SECTION) {
+      for (let left = varint(); left > 0; left--) {
+        // Type, mutability, then an initial value of one instruction and its end.
+        expect([at, bytes[at + 1]]).toEqual([at, 0]);
+        at += 3;
+        varint();
+        expect(bytes[at++]).toBe(0x0b);
+      }
+    }
+    at = end;
+  }
+  expect(sections.has(GLOBAL_SECTION)).toBe(true);
+  expect(sections.has(DATA_SECTION)).toBe(false);
+});
+const GLOBAL_SECTION = 6;
+const DATA_SECTION = 11;
