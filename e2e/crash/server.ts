@@ -110,7 +110,8 @@ export class CrashServer {
     }
     while (!this.exit) {
       if ((await statusOf(`${url}/-/ready`)) === 200) return performance.now() - this.#startedMs;
-      if (performance.now() - this.#startedMs > READY_MS_MAX) throw new Error("The server is not ready after two minutes");
+      if (performance.now() - this.#startedMs > READY_MS_MAX)
+        throw new Error("The server is not ready after two minutes");
       await delay(10);
     }
     return undefined;
