@@ -43,7 +43,12 @@ part_packages() { # what the tests call that a bare Debian lacks
 
 limit_test=25
 part_test() { # the README's command
-  TEST_REPORT="$scratch/test.json" bash -c 'npm ci && npm test'
+  local module
+  # The module that the peers are built from has the corpus that the tests of PromQL read.
+  module=$(cd e2e/peers/prometheus && go mod download github.com/prometheus/prometheus &&
+    go list -mod=readonly -m -f '{{.Dir}}' github.com/prometheus/prometheus) || return
+  export PROMQL_CORPUS=$module/promql/promqltest/testdata TEST_REPORT=$scratch/test.json
+  bash -c 'npm ci && npm test'
 }
 
 limit_check=10

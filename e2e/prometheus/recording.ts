@@ -19,8 +19,10 @@ export interface Recording {
 
 /** ms since the epoch */
 export interface Moments {
-  /** Just before the first scrape. */
+  /** Just before anything is scraped. */
   readonly startMs: number;
+  /** Just after the first scrape of the synthetic target. */
+  readonly firstScrapeMs: number;
   /** When the synthetic target fails. */
   readonly outageMs: number;
   /** After the last scrape and the stale markers that follow it. */
@@ -38,12 +40,14 @@ export async function record(workspace: Workspace, receiverUrl: string): Promise
         remoteWriteConfig([receiverUrl]) +
         scrapeConfigs({ synthetic: target.address, node: nodeExporter.address, self: `127.0.0.1:${port}` }),
     });
+    await until("the first scrape", () => (target.beats > 0 ? true : undefined), SLOW);
+    const firstScrapeMs = Date.now();
     await until("the outage of the target", () => (target.beats >= OUTAGE_BEAT ? true : undefined), SLOW);
     const outageMs = Date.now();
     await until("enough scrapes", () => (target.beats >= BEATS_MIN ? true : undefined), SLOW);
     await prometheus.reload(remoteWriteConfig([receiverUrl]));
     const sampleCount = await drained(prometheus);
-    return { prometheus, moments: { startMs, outageMs, endMs: Date.now() }, sampleCount };
+    return { prometheus, moments: { startMs, firstScrapeMs, outageMs, endMs: Date.now() }, sampleCount };
   } finally {
     await target.close();
   }
