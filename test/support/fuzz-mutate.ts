@@ -12,8 +12,12 @@ type Mutation = (input: Uint8Array, random: Random, from: Mutable) => Uint8Array
 export function mutate(from: Mutable, random: Random): Uint8Array {
   let input = random.pick(from.corpus);
   const changes = 1 + Math.floor(-3 * Math.log(1 - random.next()));
-  for (let i = 0; i < changes; i++) input = random.pick(mutations)(input, random, from);
-  return input.subarray(0, from.inputBytesMax ?? 65_536);
+  // Cut after each change: what is repeated two thousand times must not be repeated so often again.
+  for (let i = 0; i < changes; i++)
+    input = random
+      .pick(mutations)(input, random, from)
+      .subarray(0, from.inputBytesMax ?? 65_536);
+  return input;
 }
 
 const join = (...parts: readonly Uint8Array[]): Uint8Array => Buffer.concat(parts);

@@ -27,6 +27,12 @@ export interface ParsedSeries {
   readonly histograms: number;
 }
 
+/** @throws Error when the tenth byte of a varint held more than one bit */
+export function inRange(varint64: bigint): bigint {
+  if (varint64 >= 2n ** 64n) throw new Error("a varint of more than 64 bits");
+  return varint64;
+}
+
 class MessageReader {
   readonly #bytes: Uint8Array;
   #at = 0;
@@ -44,7 +50,7 @@ class MessageReader {
     for (let shift = 0n; shift < 70n; shift += 7n) {
       const byte = BigInt(this.take(1)[0]!);
       value |= (byte & 127n) << shift;
-      if (byte < 128n) return BigInt.asUintN(64, value);
+      if (byte < 128n) return inRange(value);
     }
     throw new Error("a varint of more than ten bytes");
   }

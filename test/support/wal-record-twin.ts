@@ -3,7 +3,7 @@
  * records that say it in any of the ways the format allows.
  */
 import type { Random } from "./random.ts";
-import { type ByteLabel, varint } from "./remote-write-twin.ts";
+import { type ByteLabel, inRange, varint } from "./remote-write-twin.ts";
 
 export interface WalRow {
   readonly ref: number;
@@ -37,7 +37,7 @@ export class WalSegmentReader {
       for (let shift = 0n; shift < 70n; shift += 7n) {
         const byte = BigInt(take(1)[0]!);
         value |= (byte & 127n) << shift;
-        if (byte < 128n) return value;
+        if (byte < 128n) return inRange(value);
       }
       throw new Error("a varint of more than ten bytes");
     };

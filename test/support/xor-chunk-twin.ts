@@ -89,7 +89,8 @@ export function decodeXorChunk(chunk: Uint8Array): XorSample[] {
     for (let shift = 0n; shift < 70n; shift += 7n) {
       const byte = take(8);
       value |= (byte & 127n) << shift;
-      if (byte < 128n) return unsigned(value);
+      if (byte < 128n && value >= 2n ** 64n) throw new Error("a varint of more than 64 bits");
+      if (byte < 128n) return value;
     }
     throw new Error("a varint of more than ten bytes");
   };

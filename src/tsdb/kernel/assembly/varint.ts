@@ -15,6 +15,8 @@ export function readVarint(at: usize, end: usize, out: usize): usize {
     const byte = u64(load<u8>(at++));
     value |= (byte & 127) << shift;
     if (byte < 128) {
+      // The tenth byte has room for one bit.
+      if (shift == 63 && byte > 1) return BAD;
       store<u64>(out, value);
       return at;
     }
