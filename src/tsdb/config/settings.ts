@@ -236,7 +236,7 @@ export const settings = {
       "Size of a write request once decompressed",
     ),
     seriesPerRequestMax: setting(
-      count,
+      wholeNumber(1, 50_000),
       "limits.max_series_per_request",
       "max-series-per-request",
       "50000",
