@@ -42,6 +42,9 @@ function walBuffer(): usize {
   return h.walActive == 0 ? h.walBuffer0 : h.walBuffer1;
 }
 
+/** Rows are not moved for less. */
+const PENDING_FREE_BYTES: u32 = 1 << 20;
+
 /** Whether a record of a request of `bytes`, and its rows until it is durable, have room. */
 export function hasRoomForRecord(bytes: u32, samples: u32): bool {
   const h = header();
@@ -250,9 +253,11 @@ export function setSynced(sequence: u64): void {
     h.pendingFirst += bytes;
     h.pendingBytes -= bytes;
   }
-  // Rows stay where they are until the room is needed; but offsets that reencodePending hands out count from the front.
+  // Rows move to the front once there is more free room before them than they take: that is cheap, and of the region only
+  // as much is ever touched as is needed. Offsets that reencodePending hands out count from the front, so then at once.
+  const isFarOut = h.pendingFirst >= PENDING_FREE_BYTES && h.pendingBytes <= h.pendingFirst;
   if (h.pendingBytes == 0) h.pendingFirst = 0;
-  else if (h.reencodeNext != 0) movePendingToFront();
+  else if (h.reencodeNext != 0 || isFarOut) movePendingToFront();
 }
 
 /**
