@@ -89,6 +89,7 @@ export interface Known {
 export interface TrialOptions {
   readonly sync: SyncMode;
   readonly segmentBytesMax?: number;
+  readonly chunkFileBytesMax?: number;
 }
 
 export class Trial {
@@ -116,7 +117,7 @@ export class Trial {
 
   /** A database that has not been started. */
   database(vfs: Vfs): Database {
-    const { sync, segmentBytesMax = 4096 } = this.#options;
+    const { sync, segmentBytesMax = 4096, chunkFileBytesMax = 4096 } = this.#options;
     return new Database({
       dataDir: DATA_DIR,
       walDir: WAL_DIR,
@@ -126,8 +127,7 @@ export class Trial {
       kernel,
       hashKeys: new Uint8Array(16),
       wal: { enabled: true, sync, syncIntervalMs: SYNC_INTERVAL_MS, segmentBytesMax },
-      // Three or four chunks.
-      chunkFileBytesMax: 4096,
+      chunkFileBytesMax,
       retentionMs: RETENTION_MS,
       memtableBytesMax: 64 * 2 ** 20,
       limits: {
