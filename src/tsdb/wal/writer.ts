@@ -13,13 +13,14 @@
  * follows within the interval. Whatever fails in the segment begun after a failure makes the writer faulty: everybody who
  * waits is refused, and a fresh segment is tried every few seconds until one succeeds.
  */
-import { join } from "node:path/posix";
 import type { Clock, Timer } from "../../base/clock.ts";
 import { messageOf, TsdbError } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
-import type { Vfs, VfsFile } from "../../base/vfs.ts";
-import { encodeMark, encodeSegmentHeader, segmentName } from "./format.ts";
+import type { Vfs } from "../../base/vfs.ts";
+import { encodeMark, segmentName } from "./format.ts";
+import { createSegment, type OpenSegment } from "./open-segment.ts";
 import type { SegmentList } from "./segments.ts";
+import { Waiters } from "./waiters.ts";
 
 /** Records on their way to the log, all for one segment. */
 export interface WalBatch {
@@ -81,13 +82,6 @@ const UNSYNCED_SHARE_MAX = 0.4;
 
 /** Turns of the event loop that a batch waits for senders to come again: a fraction of a millisecond when nothing happens. */
 const REGROUP_TURNS_MAX = 20;
-
-interface OpenSegment {
-  readonly index: number;
-  readonly file: VfsFile;
-  sizeBytes: number;
-  sampleBytes: number;
-}
 
 export class WalWriter {
   readonly #options: WalWriterOptions;
@@ -335,22 +329,9 @@ export class WalWriter {
 
   async #createSegment(): Promise<OpenSegment> {
     const { vfs, dir, segments } = this.#options;
-    const index = this.#nextIndex++;
-    const path = join(dir, segmentName(index));
-    const file = await vfs.open(path, "create");
-    try {
-      const header = encodeSegmentHeader(index);
-      await file.write(header, 0);
-      await file.sync();
-      await vfs.syncDir(dir);
-      segments.note(index, header.byteLength, Number.NEGATIVE_INFINITY);
-      return { index, file, sizeBytes: header.byteLength, sampleBytes: 0 };
-    } catch (thrown) {
-      await file.close().catch(() => undefined);
-      // Without records it says nothing; a further attempt takes the next index, so it is only litter.
-      await vfs.remove(path).catch(() => undefined);
-      throw thrown;
-    }
+    const segment = await createSegment(vfs, dir, this.#nextIndex++);
+    segments.note(segment.index, segment.sizeBytes, Number.NEGATIVE_INFINITY);
+    return segment;
   }
 
   /** Lets go of the present segment: full, given up, or at the end. */
@@ -406,26 +387,5 @@ export class WalWriter {
     this.#isFaulty = false;
     this.#options.log.info({ operation: "wal" }, "the write-ahead log takes records again");
     this.#options.onChange();
-  }
-}
-
-/** Requests that wait for the same thing, and what it came to. */
-class Waiters {
-  count = 0;
-  /** Made when somebody waits: a rejection that nobody waits for must not end the process. */
-  #made: PromiseWithResolvers<void> | undefined;
-
-  join(): Promise<void> {
-    this.count++;
-    this.#made ??= Promise.withResolvers<void>();
-    return this.#made.promise;
-  }
-
-  resolve(): void {
-    this.#made?.resolve();
-  }
-
-  reject(error: TsdbError): void {
-    this.#made?.reject(error);
   }
 }
