@@ -253,8 +253,8 @@ export function setSynced(sequence: u64): void {
     h.pendingFirst += bytes;
     h.pendingBytes -= bytes;
   }
-  // Rows move to the front once there is more free room before them than they take: that is cheap, and of the region
-  // only as much is ever touched as is needed. Offsets that reencodePending hands out count from the front: then at once.
+  // Rows move to the front once more room is free before them than they take: that is cheap, and of the region only as
+  // much is ever touched as is needed. Offsets that reencodePending hands out count from the front: then at once.
   const isFarOut = h.pendingFirst >= PENDING_FREE_BYTES && h.pendingBytes <= h.pendingFirst;
   if (h.pendingBytes == 0) h.pendingFirst = 0;
   else if (h.reencodeNext != 0 || isFarOut) movePendingToFront();
