@@ -24,6 +24,8 @@ export type ErrorCode =
   | "FORMAT_TOO_NEW"
   | "WAL_CORRUPT"
   | "CHUNK_CORRUPT"
+  | "BLOCK_CORRUPT" // a block, or a part of one, that is not as it was written
+  | "CANCELED" // maintenance work that was stopped
   | "IO"
   | "INTERNAL";
 

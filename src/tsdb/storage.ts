@@ -15,8 +15,32 @@
 import type { Matcher } from "./model/matcher.ts";
 import type { LabelTable } from "./promql/label-table.ts";
 
-/** Chunk encodings, numbered as in Prometheus' chunk files. Only XOR exists so far. */
+/** Chunk encodings, numbered as in Prometheus' chunk files. */
 export const CHUNK_XOR = 1;
+/** Our own, in blocks of compaction level 2 and above (docs/format/packed-chunk.md). */
+export const CHUNK_PACKED = 0x81;
+/** Samples that were merged or masked on the way; never on disk: count u32, 4 B unused, times f64[], values f64[]. */
+export const CHUNK_RAW = 0xff;
+
+/**
+ * What a query sees: these blocks, and of the head what is not in them. The main thread hands it out with each query and
+ * keeps the files of its blocks until the query has ended.
+ */
+export interface View {
+  /** In the order in which they count where two have a sample at one time: the first has its way, before the head. */
+  readonly blocks: readonly BlockRef[];
+  /** In-order samples of the head before this time are in the blocks. */
+  readonly headFloorMs: number;
+}
+
+export interface BlockRef {
+  readonly ulid: string;
+  readonly minTime: number;
+  /** Exclusive. */
+  readonly maxTime: number;
+  /** Goes up when the block's tombstones are replaced. */
+  readonly tombstonesVersion: number;
+}
 
 export interface Storage {
   /**

@@ -26,6 +26,10 @@ const config = /^src\/tsdb\/config(\/|\.ts$)/;
 const version = /^src\/tsdb\/version\.ts$/;
 const wal = /^src\/tsdb\/wal\//;
 const head = /^src\/tsdb\/head\//;
+const index = /^src\/tsdb\/index\//;
+const block = /^src\/tsdb\/block\//;
+const compact = /^src\/tsdb\/compact\//;
+const maintenance = /^src\/tsdb\/maintenance\//;
 const db = /^src\/tsdb\/db(\/|\.ts$)/;
 const http = /^src\/tsdb\/http\//;
 
@@ -45,8 +49,29 @@ const layers: readonly Layer[] = [
     imports: [base, model, kernel, wal, storage, /^src\/tsdb\/promql\/label-table\.ts$/],
     packages: ["re2js", "zod"],
   },
-  { files: db, imports: [base, model, kernel, wal, head, storage] },
-  { files: query, imports: [base, model, kernel, head, storage, promql], types: [db] },
+  { files: index, imports: [base, model] },
+  {
+    files: block,
+    imports: [base, model, kernel, index, storage, /^src\/tsdb\/promql\/label-table\.ts$/],
+    packages: ["zod"],
+  },
+  { files: compact, imports: [base, model, kernel, index, block, storage] },
+  {
+    files: maintenance,
+    imports: [
+      base,
+      model,
+      kernel,
+      index,
+      block,
+      compact,
+      head,
+      storage,
+      /^src\/tsdb\/promql\/(label-table|parser)\.ts$/,
+    ],
+  },
+  { files: db, imports: [base, model, kernel, wal, block, compact, maintenance, head, storage] },
+  { files: query, imports: [base, model, kernel, block, head, storage, promql], types: [db] },
   {
     files: http,
     imports: [base, model, storage, promql, query, version],

@@ -56,6 +56,8 @@ export const httpErrors: Readonly<Record<ErrorCode, HttpError>> = {
   FORMAT_TOO_NEW: internal,
   WAL_CORRUPT: internal,
   CHUNK_CORRUPT: internal,
+  BLOCK_CORRUPT: internal,
+  CANCELED: unavailable(5),
   IO: internal,
   INTERNAL: internal,
 };
