@@ -31,6 +31,17 @@ export interface View {
   readonly blocks: readonly BlockRef[];
   /** In-order samples of the head before this time are in the blocks. */
   readonly headFloorMs: number;
+  /** What is lost or set aside: a query whose range touches one of these says so in a warning. */
+  readonly missing: readonly MissingRange[];
+}
+
+/** A block that was found damaged and set aside: its samples are not served. */
+export interface MissingRange {
+  readonly ulid: string;
+  readonly minTime: number;
+  /** Exclusive. */
+  readonly maxTime: number;
+  readonly reason: string;
 }
 
 export interface BlockRef {

@@ -8,7 +8,7 @@
  */
 import type { BlockMeta } from "../block/meta.ts";
 import type { HeadAttachment } from "../head/head-storage.ts";
-import type { BlockRef } from "../storage.ts";
+import type { BlockRef, MissingRange } from "../storage.ts";
 
 export type MaintenanceJob =
   /** Looks at the blocks directory: removes half-made and half-removed blocks, opens the others. */
@@ -69,12 +69,15 @@ export interface SnapshotJob {
 export interface LoadedBlock {
   readonly meta: BlockMeta;
   readonly sizeBytes: number;
+  /** Whether some of its samples are deleted and still there. */
+  readonly hasTombstones: boolean;
 }
 
 export interface JobResults {
   readonly load: {
     readonly blocks: readonly LoadedBlock[];
-    readonly quarantined: readonly { readonly ulid: string; readonly reason: string }[];
+    /** All that lie in `quarantine/`, those that were moved there just now and those from before. */
+    readonly quarantined: readonly MissingRange[];
   };
   readonly flush: { readonly blocks: readonly LoadedBlock[] };
   /** No block when nothing was left. */
@@ -87,7 +90,8 @@ export interface JobResults {
   };
   readonly snapshot: { readonly name: string; readonly sizeBytes: number };
   readonly verify: { readonly damages: readonly BlockDamage[]; readonly bytesRead: number };
-  readonly quarantine: undefined;
+  /** The range is the widest possible where the block's meta.json cannot be read. */
+  readonly quarantine: MissingRange;
   readonly remove: undefined;
 }
 
