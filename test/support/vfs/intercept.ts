@@ -9,8 +9,12 @@ export const vfsOperations = [
   "list",
   "mkdir",
   "exists",
+  "stat",
+  "space",
   "rename",
+  "link",
   "remove",
+  "removeDir",
   "syncDir",
   "write",
   "read",
@@ -23,7 +27,7 @@ export type VfsOperation = (typeof vfsOperations)[number];
 
 export interface VfsCall {
   readonly operation: VfsOperation;
-  /** Of the file or directory; of a rename, the old name. */
+  /** Of the file or directory; of a rename or link, the old name. */
   readonly path: string;
   /** Only of calls on an open file. */
   readonly file?: VfsFile;
@@ -43,10 +47,15 @@ export function interceptVfs(inner: Vfs, hook: VfsHook): Vfs {
     open: async (path, mode) => file(await hook.async({ operation: "open", path }, () => inner.open(path, mode))),
     openSync: (path) => file(hook.sync({ operation: "open", path }, () => inner.openSync(path))),
     list: (path) => hook.async({ operation: "list", path }, () => inner.list(path)),
+    listSync: (path) => hook.sync({ operation: "list", path }, () => inner.listSync(path)),
     mkdir: (path) => hook.async({ operation: "mkdir", path }, () => inner.mkdir(path)),
     exists: (path) => hook.async({ operation: "exists", path }, () => inner.exists(path)),
+    stat: (path) => hook.async({ operation: "stat", path }, () => inner.stat(path)),
+    space: (path) => hook.async({ operation: "space", path }, () => inner.space(path)),
     rename: (path, to) => hook.async({ operation: "rename", path }, () => inner.rename(path, to)),
+    link: (path, to) => hook.async({ operation: "link", path }, () => inner.link(path, to)),
     remove: (path) => hook.async({ operation: "remove", path }, () => inner.remove(path)),
+    removeDir: (path) => hook.async({ operation: "removeDir", path }, () => inner.removeDir(path)),
     syncDir: (path) => hook.async({ operation: "syncDir", path }, () => inner.syncDir(path)),
   };
 }
@@ -75,6 +84,7 @@ function interceptFile(file: VfsFile, hook: VfsHook): VfsFile {
     sync: () => hook.async({ operation: "sync", path, file }, () => file.sync()),
     truncate: (sizeBytes) => hook.async({ operation: "truncate", path, file }, () => file.truncate(sizeBytes)),
     sizeBytes: () => hook.async({ operation: "sizeBytes", path, file }, () => file.sizeBytes()),
+    sizeBytesSync: () => hook.sync({ operation: "sizeBytes", path, file }, () => file.sizeBytesSync()),
     close: () => hook.async({ operation: "close", path, file }, () => file.close()),
     closeSync: () => hook.sync({ operation: "close", path, file }, () => file.closeSync()),
   };

@@ -158,12 +158,64 @@ test("a killed process leaves all that it wrote, and a power cut after that stil
   expect(text(await contentOf(crash(killed, 0), "/wal"))).toBe("synced ");
 });
 
+test("a file with two names is one file, and each name is durable on its own", async () => {
+  const disk = new MemoryVfs();
+  const file = await durableFile(disk, "/a", "one");
+  await disk.mkdir("/copies");
+  await disk.syncDir("/");
+  await disk.link("/a", "/copies/a");
+  expect(await crash(disk, 0).exists("/copies/a")).toBe(false);
+  await disk.syncDir("/copies");
+  await disk.remove("/a");
+  await disk.syncDir("/");
+  const found = crash(disk, 0);
+  expect([await found.exists("/a"), text(await contentOf(found, "/copies/a"))]).toEqual([false, "one"]);
+  await file.write(bytes("two"), 0);
+  expect(text(await contentOf(disk, "/copies/a"))).toBe("two");
+});
+
+test("a directory is renamed whole, and has its old name or its new one after a power cut", async () => {
+  const disk = new MemoryVfs();
+  await disk.mkdir("/blocks/b.tmp");
+  const file = await disk.open("/blocks/b.tmp/meta", "create");
+  await file.sync();
+  for (const dir of ["/blocks/b.tmp", "/blocks", "/"]) await disk.syncDir(dir);
+  await disk.rename("/blocks/b.tmp", "/blocks/b");
+  const seen = new Set<string>();
+  for (let seed = 0; seed < 50; seed++) seen.add((await crash(disk, 0.5, seed).list("/blocks")).join());
+  expect([...seen].sort()).toEqual(["b", "b.tmp"]);
+  await disk.syncDir("/blocks");
+  expect(await crash(disk, 0).exists("/blocks/b/meta")).toBe(true);
+  await disk.remove("/blocks/b/meta");
+  await disk.removeDir("/blocks/b");
+  expect(await crash(disk, 0).exists("/blocks/b/meta")).toBe(true);
+  await disk.syncDir("/blocks");
+  expect(await crash(disk, 0).list("/blocks")).toEqual([]);
+});
+
+test("a disk with a capacity refuses what does not fit, and says how much is free", async () => {
+  const disk = new MemoryVfs();
+  disk.capacityBytes = 1000;
+  const file = await durableFile(disk, "/a", "");
+  await file.write(filled(1, 700), 0);
+  await disk.link("/a", "/same");
+  expect(await disk.space("/")).toEqual({ totalBytes: 1000, freeBytes: 300 });
+  await expect(file.write(filled(1, 301), 700)).rejects.toMatchObject({ code: "ENOSPC" });
+  await file.write(filled(2, 700), 300);
+  expect(await disk.stat("/a")).toEqual({ kind: "file", sizeBytes: 1000 });
+  expect(await disk.stat("/")).toEqual({ kind: "directory", sizeBytes: 0 });
+  expect(await disk.stat("/none")).toBe(undefined);
+  disk.capacityBytes = 500;
+  expect(await disk.space("/")).toEqual({ totalBytes: 500, freeBytes: 0 });
+});
+
 test("calls fail as the system's do", async () => {
   const disk = new MemoryVfs();
   await durableFile(disk, "/file");
   const readOnly = await disk.open("/file", "read");
   const closed = await disk.open("/file", "write");
   await closed.close();
+  await disk.mkdir("/dir/inner");
   for (const [code, call] of [
     ["ENOENT", () => disk.open("/none", "read")],
     ["EEXIST", () => disk.open("/file", "create")],
@@ -172,6 +224,13 @@ test("calls fail as the system's do", async () => {
     ["ENOENT", () => disk.list("/none")],
     ["ENOENT", () => disk.remove("/none")],
     ["ENOENT", () => disk.rename("/none", "/other")],
+    ["ENOENT", () => disk.space("/none")],
+    ["EEXIST", () => disk.link("/file", "/dir")],
+    ["ENOENT", () => disk.link("/none", "/other")],
+    ["ENOTEMPTY", () => disk.removeDir("/dir")],
+    ["ENOTDIR", () => disk.removeDir("/file")],
+    ["EISDIR", () => disk.rename("/file", "/dir")],
+    ["ENOTDIR", () => disk.rename("/dir", "/file")],
     ["EBADF", () => readOnly.write(bytes("x"), 0)],
     ["EBADF", () => closed.read(new Uint8Array(1), 0)],
   ] as const)

@@ -9,10 +9,13 @@
  *   disk.crash({ keep: 0.5, random })   what is found after a power cut at this moment
  *   disk.kill()                         what is found after SIGKILL: all that was written, still not durable
  *
- * Both leave this disk as it is, so that handles of the "dead" database may go on without reaching the copy.
+ * A file may have several names (link). The disk has room for `capacityBytes` of contents; a write that would need more
+ * fails, and writes nothing.
+ *
+ * Crashes leave this disk as it is, so that handles of the "dead" database may go on without reaching the copy.
  */
 import { basename, dirname, normalize } from "node:path/posix";
-import type { OpenMode, Vfs, VfsFile } from "../../../src/base/vfs.ts";
+import type { OpenMode, Vfs, VfsFile, VfsSpace, VfsStat } from "../../../src/base/vfs.ts";
 import { errnoError } from "./errno.ts";
 import { type CrashChoice, Inode } from "./inode.ts";
 
@@ -40,7 +43,12 @@ type Node = Inode | Directory;
 
 const newDirectory = (): Directory => ({ kind: "directory", entries: new Map(), durable: new Map() });
 
+/** How large an unlimited disk says it is. */
+const UNLIMITED_BYTES = 2 ** 40;
+
 export class MemoryVfs implements Vfs {
+  /** May be changed at any time, below what is in use too. */
+  capacityBytes = Number.POSITIVE_INFINITY;
   #root = newDirectory();
   #journal: NameChange[] = [];
   readonly #openPaths = new Map<object, string>();
@@ -64,6 +72,10 @@ export class MemoryVfs implements Vfs {
   }
 
   async list(dir: string): Promise<string[]> {
+    return this.listSync(dir);
+  }
+
+  listSync(dir: string): string[] {
     return [...this.#directory(dir, "scandir").entries.keys()].sort();
   }
 
@@ -81,6 +93,18 @@ export class MemoryVfs implements Vfs {
     return this.#find(path) !== undefined;
   }
 
+  async stat(path: string): Promise<VfsStat | undefined> {
+    const node = this.#find(path);
+    if (!node) return undefined;
+    return { kind: node.kind, sizeBytes: node.kind === "file" ? node.sizeBytes : 0 };
+  }
+
+  async space(path: string): Promise<VfsSpace> {
+    if (!this.#find(path)) throw errnoError("ENOENT", "statfs", path);
+    const totalBytes = Math.min(this.capacityBytes, UNLIMITED_BYTES);
+    return { totalBytes, freeBytes: Math.max(0, totalBytes - this.#usedBytes()) };
+  }
+
   async rename(from: string, to: string): Promise<void> {
     const source = this.#parent(from, "rename");
     const target = this.#parent(to, "rename");
@@ -88,6 +112,8 @@ export class MemoryVfs implements Vfs {
     if (!node) throw errnoError("ENOENT", "rename", from);
     const replaced = target.dir.entries.get(target.name);
     if (replaced === node) return;
+    if (replaced && node.kind === "directory" && replaced.kind === "file") throw errnoError("ENOTDIR", "rename", to);
+    if (replaced?.kind === "directory" && node.kind === "file") throw errnoError("EISDIR", "rename", to);
     if (replaced?.kind === "directory" && replaced.entries.size > 0) throw errnoError("ENOTEMPTY", "rename", to);
     this.#change({ removes: source, adds: { ...target, node } });
   }
@@ -97,6 +123,21 @@ export class MemoryVfs implements Vfs {
     const node = dir.entries.get(name);
     if (!node) throw errnoError("ENOENT", "unlink", path);
     if (node.kind === "directory") throw errnoError("EISDIR", "unlink", path);
+    this.#change({ removes: { dir, name } });
+  }
+
+  async link(from: string, to: string): Promise<void> {
+    const node = this.#find(from);
+    if (!node) throw errnoError("ENOENT", "link", from);
+    if (node.kind === "directory") throw errnoError("EPERM", "link", from);
+    const { dir, name } = this.#parent(to, "link");
+    if (dir.entries.has(name)) throw errnoError("EEXIST", "link", to);
+    this.#change({ adds: { dir, name, node } });
+  }
+
+  async removeDir(path: string): Promise<void> {
+    const { dir, name } = this.#parent(path, "rmdir");
+    if (this.#directory(path, "rmdir").entries.size > 0) throw errnoError("ENOTEMPTY", "rmdir", path);
     this.#change({ removes: { dir, name } });
   }
 
@@ -134,6 +175,7 @@ export class MemoryVfs implements Vfs {
       return { kind: "directory", entries, durable: new Map(entries) };
     };
     const disk = new MemoryVfs();
+    disk.capacityBytes = this.capacityBytes;
     disk.#root = settleDirectory(this.#root);
     return disk;
   }
@@ -158,6 +200,7 @@ export class MemoryVfs implements Vfs {
     const copyNames = (names: Map<string, Node>): Map<string, Node> =>
       new Map([...names].map(([name, node]) => [name, copy(node)]));
     const disk = new MemoryVfs();
+    disk.capacityBytes = this.capacityBytes;
     disk.#root = copy(this.#root);
     disk.#journal = this.#journal.map(({ removes, adds }) => ({
       ...(removes && { removes: { ...removes, dir: copy(removes.dir) } }),
@@ -171,8 +214,26 @@ export class MemoryVfs implements Vfs {
     this.#journal.push(change);
   }
 
+  /** What the contents of all files take, each counted once. */
+  #usedBytes(): number {
+    const counted = new Set<Node>();
+    const count = (node: Node): number => {
+      if (counted.has(node)) return 0;
+      counted.add(node);
+      if (node.kind === "file") return node.sizeBytes;
+      return [...node.entries.values()].reduce((sum, entry) => sum + count(entry), 0);
+    };
+    return count(this.#root);
+  }
+
   #open(path: string, inode: Inode, mode: OpenMode): MemoryFile {
-    const file = new MemoryFile(path, inode, mode, () => this.#openPaths.delete(file));
+    const file = new MemoryFile(path, inode, mode, {
+      onGrow: (bytes) => {
+        if (this.capacityBytes === Number.POSITIVE_INFINITY) return;
+        if (this.#usedBytes() + bytes > this.capacityBytes) throw errnoError("ENOSPC", "write", path);
+      },
+      onClose: () => this.#openPaths.delete(file),
+    });
     this.#openPaths.set(file, path);
     return file;
   }
@@ -202,23 +263,31 @@ export class MemoryVfs implements Vfs {
   }
 }
 
+interface MemoryFileEvents {
+  /** Before the file grows; may throw. */
+  readonly onGrow: (bytes: number) => void;
+  readonly onClose: () => void;
+}
+
 /** An open file. */
 export class MemoryFile implements VfsFile {
   readonly path: string;
   readonly #inode: Inode;
   readonly #mode: OpenMode;
-  readonly #onClose: () => void;
+  readonly #events: MemoryFileEvents;
   #open = true;
 
-  constructor(path: string, inode: Inode, mode: OpenMode, onClose: () => void) {
+  constructor(path: string, inode: Inode, mode: OpenMode, events: MemoryFileEvents) {
     this.path = path;
     this.#inode = inode;
     this.#mode = mode;
-    this.#onClose = onClose;
+    this.#events = events;
   }
 
   async write(data: Uint8Array, positionBytes: number): Promise<void> {
     this.#mustBeOpen("write", true);
+    const growth = positionBytes + data.byteLength - this.#inode.sizeBytes;
+    if (growth > 0) this.#events.onGrow(growth);
     this.#inode.write(data, positionBytes);
   }
 
@@ -250,6 +319,10 @@ export class MemoryFile implements VfsFile {
   }
 
   async sizeBytes(): Promise<number> {
+    return this.sizeBytesSync();
+  }
+
+  sizeBytesSync(): number {
     this.#mustBeOpen("fstat", false);
     return this.#inode.sizeBytes;
   }
@@ -261,7 +334,7 @@ export class MemoryFile implements VfsFile {
   closeSync(): void {
     this.#mustBeOpen("close", false);
     this.#open = false;
-    this.#onClose();
+    this.#events.onClose();
   }
 
   #mustBeOpen(syscall: string, writes: boolean): void {
