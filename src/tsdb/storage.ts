@@ -8,7 +8,7 @@
  * their samples as batches of encoded chunks. Where a series lives (head, out-of-order head, block, a fake in a test)
  * shows nowhere: labels arrive as ids of the query's own LabelTable, samples as chunk bytes in the query's own memory.
  *
- *   matchers ──select──▶ SeriesSelection ──next──▶ ChunkBatch (bytes in QueryMemory) ──decode──▶ columns
+ *   matchers ──select──▶ SeriesSelection ──next──▶ ChunkBatch (bytes in PrivateMemory) ──decode──▶ columns
  *
  * Everything here is synchronous and runs in a query worker (or in a test). All times are inclusive ms since the epoch.
  */

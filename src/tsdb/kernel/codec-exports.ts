@@ -20,8 +20,55 @@ export interface CodecExports {
   // xor.ts
   /** @returns the number of samples, or -1 when the chunk is malformed or has more than countMax */
   xorDecode(chunk: number, chunkBytes: number, times: number, values: number, countMax: number): number;
-  /** @returns the length of the chunk at `out` */
+  xorSampleCount(chunk: number, chunkBytes: number): number;
+  /** @returns the length of the chunk at `out`; `state` is 64 bytes of scratch */
   xorEncode(times: number, values: number, count: number, out: number, state: number): number;
+
+  // raw.ts
+  /** @returns the length of the chunk at `out`, 8 + 16 * count */
+  rawEncode(times: number, values: number, count: number, out: number): number;
+  /** @returns the number of samples, or -1 when the chunk is malformed or has more than countMax */
+  rawDecode(chunk: number, chunkBytes: number, times: number, values: number, countMax: number): number;
+  rawSampleCount(chunk: number, chunkBytes: number): number;
+
+  // decode-chunk.ts: chunks of any encoding (storage.ts)
+  /** @returns how many samples the chunk says it holds; 0 when its bytes cannot, or the encoding is unknown */
+  chunkSampleCount(encoding: number, chunk: number, chunkBytes: number): number;
+  /** @returns the number of samples, -1 when malformed or more than countMax, -2 when the encoding is unknown */
+  decodeChunk(
+    encoding: number,
+    chunk: number,
+    chunkBytes: number,
+    times: number,
+    values: number,
+    countMax: number,
+  ): number;
+
+  // merge-samples.ts: each returns how many samples there are then
+  /** Two ascending series into one elsewhere; at equal times the first one's sample counts. */
+  mergeSamples(
+    aTimes: number,
+    aValues: number,
+    aCount: number,
+    bTimes: number,
+    bValues: number,
+    bCount: number,
+    outTimes: number,
+    outValues: number,
+  ): number;
+  /** Keeps the samples in [mint, maxt] of an ascending series, in place. */
+  clipSamples(times: number, values: number, count: number, mint: number, maxt: number): number;
+  /** Takes the samples in [mint, maxt] out of an ascending series, in place. */
+  maskSamples(times: number, values: number, count: number, mint: number, maxt: number): number;
+  /** Into time order, in place; of equal times the first row counts. `scratch`: 16 bytes a sample. */
+  sortSamples(times: number, values: number, count: number, scratch: number): number;
+
+  // hash-samples.ts
+  /**
+   * A sum, modulo 2^64, of hashes of each sample: results for pieces of a series (with the same seed) and for series (each
+   * with its own) are added up by `BigInt.asUintN(64, a + b)`.
+   */
+  hashSamples(times: number, values: number, count: number, seed: bigint): bigint;
 
   // window.ts
   dropStale(times: number, values: number, count: number): number;

@@ -13,11 +13,10 @@
  */
 import { assert } from "../../base/assert.ts";
 import { TsdbError } from "../../base/errors.ts";
-import { CHUNK_XOR } from "../storage.ts";
 import type { Budget, ChunkBatch } from "../storage.ts";
 import type { Cells, SampleReader, Window } from "./operators/sample-reader.ts";
 import type { StepGrid } from "./plan/node.ts";
-import type { QueryMemory } from "./query-memory.ts";
+import type { PrivateMemory } from "../kernel/private-memory.ts";
 import { WINDOW_KERNELS } from "./window-kernels.ts";
 
 /** Room for samples of one series at first: a day of them, 10 s apart. */
@@ -28,7 +27,7 @@ const SAMPLES_PER_CALL = 4_000_000;
 
 export class KernelReader implements SampleReader {
   readonly batch: KernelBatch;
-  readonly #memory: QueryMemory;
+  readonly #memory: PrivateMemory;
   readonly #budget: Budget;
   #sampleCount = 0;
   #sampleCountMax = 0;
@@ -43,7 +42,7 @@ export class KernelReader implements SampleReader {
   #groups = 0;
 
   /** @param memory what is in it is forgotten: one reader at a time */
-  constructor(memory: QueryMemory, budget: Budget) {
+  constructor(memory: PrivateMemory, budget: Budget) {
     memory.clear();
     this.#memory = memory;
     this.#budget = budget;
@@ -61,16 +60,15 @@ export class KernelReader implements SampleReader {
     this.#makeRoom(first, end);
     let count = 0;
     for (let chunk = first; chunk < end; chunk++) {
-      if (encoding[chunk] !== CHUNK_XOR) throw unreadable(`encoding ${encoding[chunk]}`);
-      const [times, values] = [this.#times + 8 * count, this.#values + 8 * count];
-      const decoded = kernel.xorDecode(
+      const decoded = kernel.decodeChunk(
+        encoding[chunk]!,
         chunkAddress[chunk]!,
         chunkBytes[chunk]!,
-        times,
-        values,
+        this.#times + 8 * count,
+        this.#values + 8 * count,
         this.#sampleCountMax - count,
       );
-      if (decoded < 0) throw unreadable("damaged bytes");
+      if (decoded < 0) throw unreadable(decoded === -2 ? `encoding ${encoding[chunk]}` : "damaged bytes");
       count += decoded;
     }
     this.#sampleCount = count;
@@ -158,14 +156,11 @@ export class KernelReader implements SampleReader {
 
   /** Makes the columns long enough for what the chunks say they hold. */
   #makeRoom(firstChunk: number, endChunk: number): void {
-    const { chunkAddress, chunkBytes } = this.batch;
-    const { bytes } = this.#memory;
+    const { chunkAddress, chunkBytes, encoding } = this.batch;
+    const { kernel } = this.#memory;
     let count = 0;
-    for (let chunk = firstChunk; chunk < endChunk; chunk++) {
-      const at = chunkAddress[chunk]!;
-      // A sample takes at least two bits, so a count that the bytes cannot hold reserves nothing.
-      count += Math.min((bytes[at]! << 8) | bytes[at + 1]!, 4 * chunkBytes[chunk]!);
-    }
+    for (let chunk = firstChunk; chunk < endChunk; chunk++)
+      count += kernel.chunkSampleCount(encoding[chunk]!, chunkAddress[chunk]!, chunkBytes[chunk]!);
     if (count <= this.#sampleCountMax) return;
     this.#sampleCountMax = Math.max(SAMPLES_AT_FIRST, count, 2 * this.#sampleCountMax);
     this.#times = this.#reserve(8 * this.#sampleCountMax);
@@ -180,8 +175,8 @@ export class KernelReader implements SampleReader {
 }
 
 const unreadable = (what: string): TsdbError =>
-  new TsdbError("CHUNK_CORRUPT", `Cannot decode a chunk of the head: ${what}`, {
-    remedy: "The server's log and /api/v1/status/walreplay name damaged files; restart it to rebuild them from the WAL",
+  new TsdbError("CHUNK_CORRUPT", `Cannot decode a chunk: ${what}`, {
+    remedy: "The server's log names damaged files: those of the head are rebuilt from the WAL by a restart, blocks not",
   });
 
 /** Encoded bytes of a batch: enough that a call of storage is worth it, and that one rarely ends in mid-gather. */
@@ -198,13 +193,13 @@ class KernelBatch implements ChunkBatch {
   readonly chunkAddress: number[] = [];
   readonly chunkBytes: number[] = [];
   readonly encoding: number[] = [];
-  readonly #memory: QueryMemory;
+  readonly #memory: PrivateMemory;
   readonly #budget: Budget;
   #region = 0;
   #regionBytes = 0;
   #usedBytes = 0;
 
-  constructor(memory: QueryMemory, budget: Budget) {
+  constructor(memory: PrivateMemory, budget: Budget) {
     this.#memory = memory;
     this.#budget = budget;
   }

@@ -1,7 +1,7 @@
 /**
  * The entry of a query worker: a thread that reads the head through the shared memory and computes in a memory of its own.
  *
- *   shared memory ──HeadStorage: select, copy chunks──▶ QueryMemory ──engine──▶ QueryResult ──▶ bytes of JSON
+ *   shared memory ──HeadStorage: select, copy chunks──▶ PrivateMemory ──engine──▶ QueryResult ──▶ bytes of JSON
  */
 import { HeadStorage } from "../head/head-storage.ts";
 import type { QueryBudget } from "../promql/budget.ts";
@@ -9,7 +9,7 @@ import { executeInstant, executeRange } from "../promql/engine.ts";
 import { formatExpression } from "../promql/format.ts";
 import { KernelReader } from "../promql/kernel-reader.ts";
 import { parseExpression, parseSeriesSelector } from "../promql/parser.ts";
-import { QueryMemory } from "../promql/query-memory.ts";
+import { PrivateMemory } from "../kernel/private-memory.ts";
 import { renderJson } from "../promql/result-json.ts";
 import { labelNames, labelValues, series } from "./metadata.ts";
 import type { QueryJob, Selection } from "./protocol.ts";
@@ -21,13 +21,13 @@ const KEPT_BYTES_MAX = 64 * 1024 * 1024;
 
 serveQueries(({ attachment }): JobRunner => {
   const storage = new HeadStorage(attachment);
-  let memory = new QueryMemory(attachment.module);
+  let memory = new PrivateMemory(attachment.module);
 
   return function* run(job, budget) {
     try {
       yield* answer(job, budget, storage, memory);
     } finally {
-      if (memory.sizeBytes > KEPT_BYTES_MAX) memory = new QueryMemory(attachment.module);
+      if (memory.sizeBytes > KEPT_BYTES_MAX) memory = new PrivateMemory(attachment.module);
     }
   };
 });
@@ -36,7 +36,7 @@ function answer(
   job: QueryJob,
   budget: QueryBudget,
   storage: HeadStorage,
-  memory: QueryMemory,
+  memory: PrivateMemory,
 ): Iterable<Uint8Array<ArrayBuffer>> {
   switch (job.kind) {
     case "instant":

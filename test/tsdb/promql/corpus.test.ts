@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
 import { loadKernelModule } from "../../../src/tsdb/kernel/load.ts";
 import { KernelReader } from "../../../src/tsdb/promql/kernel-reader.ts";
-import { QueryMemory } from "../../../src/tsdb/promql/query-memory.ts";
+import { PrivateMemory } from "../../../src/tsdb/kernel/private-memory.ts";
 import { corpusFiles, corpusMissing } from "../../support/promql-corpus.ts";
 import { runScript } from "../../support/promql-run.ts";
 
-const memory = new QueryMemory(loadKernelModule());
+const memory = new PrivateMemory(loadKernelModule());
 
 test.skipIf(corpusMissing !== undefined)(
   `Prometheus' corpus: what is supported answers as Prometheus does, the rest says what it lacks${corpusMissing === undefined ? "" : ` (${corpusMissing})`}`,

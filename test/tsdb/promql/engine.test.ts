@@ -8,7 +8,7 @@ import { executeInstant, executeRange } from "../../../src/tsdb/promql/engine.ts
 import type { InstantQuery, QueryEnvironment, RangeQuery } from "../../../src/tsdb/promql/engine.ts";
 import { KernelReader } from "../../../src/tsdb/promql/kernel-reader.ts";
 import type { SampleReader } from "../../../src/tsdb/promql/operators/sample-reader.ts";
-import { QueryMemory } from "../../../src/tsdb/promql/query-memory.ts";
+import { PrivateMemory } from "../../../src/tsdb/kernel/private-memory.ts";
 import { renderJson } from "../../../src/tsdb/promql/result-json.ts";
 import { FakeStorage, STALE, labelSet, regular } from "../../support/fake-storage.ts";
 import type { Cuts, FakeSeries } from "../../support/fake-storage.ts";
@@ -21,7 +21,7 @@ interface Setting {
   readonly delayedNameRemoval?: boolean;
 }
 
-const memory = new QueryMemory(loadKernelModule());
+const memory = new PrivateMemory(loadKernelModule());
 
 /** Every test runs with the samples read by the kernel, and by its slow twin. */
 const READERS: readonly { readonly name: string; readonly make: (budget: QueryBudget) => SampleReader }[] = [

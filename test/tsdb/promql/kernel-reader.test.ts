@@ -7,13 +7,13 @@ import { WINDOW_FUNCTIONS } from "../../../src/tsdb/promql/functions/windows.ts"
 import { KernelReader } from "../../../src/tsdb/promql/kernel-reader.ts";
 import type { Cells, SampleReader } from "../../../src/tsdb/promql/operators/sample-reader.ts";
 import type { StepGrid } from "../../../src/tsdb/promql/plan/node.ts";
-import { QueryMemory } from "../../../src/tsdb/promql/query-memory.ts";
+import { PrivateMemory } from "../../../src/tsdb/kernel/private-memory.ts";
 import { WINDOW_KERNELS } from "../../../src/tsdb/promql/window-kernels.ts";
-import { CHUNK_XOR } from "../../../src/tsdb/storage.ts";
+import { CHUNK_RAW, CHUNK_XOR } from "../../../src/tsdb/storage.ts";
 import { STALE, encodeXor } from "../../support/fake-storage.ts";
 import { OracleReader } from "../../support/sample-oracle.ts";
 
-const memory = new QueryMemory(loadKernelModule());
+const memory = new PrivateMemory(loadKernelModule());
 const kernelReader = (limits = DEFAULT_LIMITS) => new KernelReader(memory, new QueryBudget(limits, systemClock));
 
 interface Series {
@@ -268,6 +268,38 @@ test("a series may be larger than a batch, and than the memory so far", () => {
   const { times: back, values: valuesBack } = reader.samples(times.at(-1) ?? 0, 1e12);
   expect([...back]).toEqual(times);
   expectSameCells(valuesBack, values);
+});
+
+test("a series may have chunks of several encodings", () => {
+  const times = Array.from({ length: 300 }, (_, i) => i * 15_000);
+  const values = Float64Array.from(times, (_, i) => i ** 1.5);
+  const raw = Buffer.alloc(8 + 16 * 100);
+  raw.writeUInt32LE(100);
+  for (let i = 0; i < 100; i++) {
+    raw.writeDoubleLE(times[100 + i]!, 8 + 8 * i);
+    raw.writeDoubleLE(values[100 + i]!, 808 + 8 * i);
+  }
+  const reader = kernelReader();
+  fill(reader, [], 1);
+  putChunk(reader, encodeXor(times.slice(0, 100), values.subarray(0, 100)));
+  putChunk(reader, raw, CHUNK_RAW);
+  putChunk(reader, encodeXor(times.slice(200), values.subarray(200)));
+  reader.batch.chunkStart.push(3);
+  reader.decode(0);
+  const back = reader.samples(1e12, 2e12);
+  expect([...back.times]).toEqual(times);
+  expectSameCells(back.values, values);
+});
+
+test("a count that a chunk's bytes cannot hold reserves nothing", () => {
+  const limits = { ...DEFAULT_LIMITS, memoryBytesMax: 16 * 1024 * 1024 };
+  for (const encoding of [CHUNK_XOR, CHUNK_RAW]) {
+    const reader = kernelReader(limits);
+    fill(reader, [], 1);
+    putChunk(reader, new Uint8Array(64).fill(0xff), encoding);
+    reader.batch.chunkStart.push(1);
+    expect(() => reader.decode(0)).toThrow(expect.objectContaining({ code: "CHUNK_CORRUPT" }));
+  }
 });
 
 test("a batch takes the next series only as far as its region goes", () => {

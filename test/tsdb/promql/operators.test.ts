@@ -14,7 +14,7 @@ import { HeldRows } from "../../../src/tsdb/promql/operators/operator.ts";
 import type { Execution, VectorOperator } from "../../../src/tsdb/promql/operators/operator.ts";
 import { rank } from "../../../src/tsdb/promql/operators/rank.ts";
 import { mergeEqual } from "../../../src/tsdb/promql/operators/relabel.ts";
-import { QueryMemory } from "../../../src/tsdb/promql/query-memory.ts";
+import { PrivateMemory } from "../../../src/tsdb/kernel/private-memory.ts";
 import type { AggregateOperator, JoinNode, VectorNode } from "../../../src/tsdb/promql/plan/node.ts";
 import { systemClock } from "../../../src/base/clock.ts";
 import { STALE, labelSet } from "../../support/fake-storage.ts";
@@ -25,7 +25,7 @@ interface Row {
   readonly cells: readonly (number | undefined)[];
 }
 
-const memory = new QueryMemory(loadKernelModule());
+const memory = new PrivateMemory(loadKernelModule());
 
 const NO_INPUT: VectorNode = { kind: "vector-of", input: { kind: "number", value: 0 } };
 

@@ -117,6 +117,13 @@ function putValue(chunk: usize, position: u32, xor: u64, state: XorState): u32 {
   return position + 13 + bits;
 }
 
+/** How many samples the chunk says it holds; 0 when its bytes cannot, as a sample takes at least two bits. */
+export function xorSampleCount(chunk: usize, chunkBytes: u32): u32 {
+  if (chunkBytes < 2) return 0;
+  const count = (u32(load<u8>(chunk)) << 8) | u32(load<u8>(chunk, 1));
+  return count <= 4 * chunkBytes ? count : 0;
+}
+
 /**
  * Decodes a chunk into two columns: times in ms as f64, values bit for bit.
  * @param chunk readable up to 16 bytes past its end

@@ -1,13 +1,13 @@
 /**
- * The memory that a query computes in: kernel memory of the worker's own, in which regions are reserved one behind the
- * other and all forgotten at once when the next query begins. Linear memory grows and never shrinks, so a worker throws it
- * away when a query has made it large (query/worker.ts).
+ * Kernel memory of a thread's own, to compute in: regions are reserved one behind the other and all forgotten at once when
+ * the next piece of work begins. Queries decode and compute here, compaction merges and encodes. Linear memory grows and
+ * never shrinks, so its owner throws it away when a piece of work has made it large.
  */
 import { TsdbError } from "../../base/errors.ts";
-import { PAGE_BYTES, createMemory, instantiateKernel } from "../kernel/load.ts";
-import type { KernelExports } from "../kernel/load.ts";
+import { PAGE_BYTES, PAGES_MAX, createMemory, instantiateKernel } from "./load.ts";
+import type { KernelExports } from "./load.ts";
 
-/** Address 0 means "none" to the kernel, so the first page stays unused. */
+/** Address 0 means "none" to the kernel, and its tables lie behind it: the first page is not for regions. */
 const FIRST_ADDRESS = PAGE_BYTES;
 
 /** Regions begin at cache lines, so columns are aligned for typed arrays and SIMD. */
@@ -16,7 +16,7 @@ const ALIGNMENT = 64;
 /** Grown by at least this much: growing is a system call. */
 const GROWTH_PAGES = 16;
 
-export class QueryMemory {
+export class PrivateMemory {
   readonly kernel: KernelExports;
   readonly #memory: WebAssembly.Memory;
   #next = FIRST_ADDRESS;
@@ -25,6 +25,7 @@ export class QueryMemory {
   constructor(module: WebAssembly.Module) {
     this.#memory = createMemory(FIRST_ADDRESS / PAGE_BYTES);
     this.kernel = instantiateKernel(module, this.#memory);
+    this.kernel.initTables();
     this.#bytes = new Uint8Array(this.#memory.buffer);
   }
 
@@ -43,7 +44,10 @@ export class QueryMemory {
     this.#next = FIRST_ADDRESS;
   }
 
-  /** @returns the address of `bytes` bytes, whose contents are anything */
+  /**
+   * @returns the address of `bytes` bytes, whose contents are anything
+   * @throws TsdbError QUERY_LIMIT when 32 bits cannot address them
+   */
   reserve(bytes: number): number {
     const address = this.#next;
     const end = address + Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
@@ -62,7 +66,7 @@ export class QueryMemory {
     try {
       this.#memory.grow(Math.max(pages, Math.min(GROWTH_PAGES, PAGES_MAX - this.sizeBytes / PAGE_BYTES)));
     } catch (cause) {
-      throw new TsdbError("QUERY_LIMIT", "query needs more memory than a query worker can address", {
+      throw new TsdbError("QUERY_LIMIT", "Cannot compute in more memory than one thread can address, 4 GiB", {
         remedy: "Narrow the query: fewer series, a shorter range or a larger step",
         cause,
       });
@@ -70,6 +74,3 @@ export class QueryMemory {
     this.#bytes = new Uint8Array(this.#memory.buffer);
   }
 }
-
-/** 32 bits of addresses. */
-const PAGES_MAX = 65_536;

@@ -1,0 +1,34 @@
+/** Chunks of any encoding: how many samples there are, and the samples. Encodings are numbered as in storage.ts. */
+import { rawDecode, rawSampleCount } from "./raw";
+import { xorDecode, xorSampleCount } from "./xor";
+
+const XOR: u32 = 1;
+const RAW: u32 = 0xff;
+
+const UNKNOWN: i32 = -2;
+
+/** How many samples a chunk says it holds; 0 when its bytes cannot hold that many, or the encoding is unknown. */
+export function chunkSampleCount(encoding: u32, chunk: usize, chunkBytes: u32): u32 {
+  if (encoding == XOR) return xorSampleCount(chunk, chunkBytes);
+  if (encoding == RAW) return rawSampleCount(chunk, chunkBytes);
+  return 0;
+}
+
+/**
+ * Decodes a chunk into two columns: times in ms as f64, values bit for bit.
+ * @param chunk readable up to 16 bytes past its end
+ * @returns the number of samples, or -1 when the chunk is malformed or has more than countMax, -2 when the encoding is
+ * not known here
+ */
+export function decodeChunk(
+  encoding: u32,
+  chunk: usize,
+  chunkBytes: u32,
+  times: usize,
+  values: usize,
+  countMax: u32,
+): i32 {
+  if (encoding == XOR) return xorDecode(chunk, chunkBytes, times, values, countMax);
+  if (encoding == RAW) return rawDecode(chunk, chunkBytes, times, values, countMax);
+  return UNKNOWN;
+}
