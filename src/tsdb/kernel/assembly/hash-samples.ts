@@ -1,7 +1,7 @@
 /**
- * A hash of samples that is the same however they are cut into chunks and whatever encodes them: each sample is mixed
- * to 64 bits by itself, and those are added up, modulo 2^64. So pieces of a series may be hashed apart and added, series
- * too (each with a seed made of its labels); the hash of a block without overlaps is the sum of its sources' hashes.
+ * A hash of samples that is the same however they are cut into chunks and whatever encodes them: each is mixed to 64
+ * bits by itself, and those are added up, modulo 2^64. So pieces of a series may be hashed apart and added, and series
+ * too, each with a seed made of its labels; a block without overlaps has the sum of its sources' hashes.
  * Against mistakes and damage, not against somebody who looks for collisions.
  */
 
