@@ -13,6 +13,7 @@ import { buildProbeApp } from "./http/probe.ts";
 import type { AppDeps, ConfigView, HttpOptions } from "./http/deps.ts";
 import { loadKernelModule } from "./kernel/load.ts";
 import { QueryPool } from "./query/pool.ts";
+import { HEAD_ONLY } from "./storage.ts";
 import { FORMAT_VERSION, revision, version } from "./version.ts";
 
 export interface Composition {
@@ -66,6 +67,7 @@ export function compose({ live, log, clock }: CompositionDeps): Composition {
     },
     attach: () => database.attach(),
     detach: (slot) => database.detach(slot),
+    acquireView: () => ({ view: HEAD_ONLY, release: () => undefined }),
     clock,
     log,
   });

@@ -12,6 +12,7 @@
  *
  * Everything here is synchronous and runs in a query worker (or in a test). All times are inclusive ms since the epoch.
  */
+import type { CodecExports } from "./kernel/codec-exports.ts";
 import type { Matcher } from "./model/matcher.ts";
 import type { LabelTable } from "./promql/label-table.ts";
 
@@ -34,6 +35,9 @@ export interface View {
   /** What is lost or set aside: a query whose range touches one of these says so in a warning. */
   readonly missing: readonly MissingRange[];
 }
+
+/** The view of a database without blocks. */
+export const HEAD_ONLY: View = { blocks: [], headFloorMs: Number.NEGATIVE_INFINITY, missing: [] };
 
 /** A block that was found damaged and set aside: its samples are not served. */
 export interface MissingRange {
@@ -102,22 +106,29 @@ export interface SeriesSelection {
   next(into: ChunkBatch): boolean;
 }
 
+/** A region of the query's memory for chunks, and the kernel that works there. */
+export interface ChunkMemory {
+  readonly kernel: CodecExports;
+  /** Reserves room for `bytes` more bytes plus slack; returns the address, or undefined when the batch is full. */
+  reserve(bytes: number): number | undefined;
+  /** Copies chunk bytes to an address that `reserve` gave. */
+  store(address: number, chunk: Uint8Array): void;
+  /** What lies at an address, as the memory itself; valid until something is reserved. */
+  view(address: number, bytes: number): Uint8Array;
+}
+
 /**
- * A region of the query's memory that batches are written to, and where what lies in it. Series `firstSeries + i` has the
- * chunks numbered `chunkStart[i]` up to, not including, `chunkStart[i + 1]`; chunk `c` is `chunkBytes[c]` bytes long, at
- * address `chunkAddress[c]` of the memory. The bytes of each chunk are followed by at least 16 readable bytes of slack.
+ * A region that batches are written to, and where what lies in it. Series `firstSeries + i` has the chunks numbered
+ * `chunkStart[i]` up to, not including, `chunkStart[i + 1]`; chunk `c` is `chunkBytes[c]` bytes long, at address
+ * `chunkAddress[c]` of the memory. The bytes of each chunk are followed by at least 16 readable bytes of slack.
  */
-export interface ChunkBatch {
+export interface ChunkBatch extends ChunkMemory {
   firstSeries: number;
   seriesCount: number;
   readonly chunkStart: number[];
   readonly chunkAddress: number[];
   readonly chunkBytes: number[];
   readonly encoding: number[];
-  /** Reserves room for `bytes` more bytes plus slack; returns the address, or undefined when the batch is full. */
-  reserve(bytes: number): number | undefined;
-  /** Copies chunk bytes to an address that `reserve` gave. */
-  store(address: number, chunk: Uint8Array): void;
 }
 
 /** A write request as it came: snappy-compressed remote write 1.0, or the JSON body of docs/reference/http-api.md. */

@@ -8,6 +8,8 @@ import { assert } from "../../src/base/assert.ts";
 import { HeadStorage } from "../../src/tsdb/head/head-storage.ts";
 import { createMemory, instantiateKernel, loadKernelModule } from "../../src/tsdb/kernel/load.ts";
 import { LabelTable } from "../../src/tsdb/promql/label-table.ts";
+import { MergedStorage } from "../../src/tsdb/query/merged-storage.ts";
+import { HEAD_ONLY } from "../../src/tsdb/storage.ts";
 import type { Budget, ChunkBatch } from "../../src/tsdb/storage.ts";
 
 export interface StoredSeries {
@@ -24,9 +26,10 @@ const noBudget: Budget = { addSeries() {}, addSamples() {}, addBytes() {}, check
 export function readDatabase(database: DatabaseApi, vfs: Vfs): Map<string, StoredSeries> {
   const attachment = database.attach();
   assert(attachment !== undefined, "no reader slot is free");
-  const storage = new HeadStorage(attachment, vfs);
+  const head = new HeadStorage(attachment, vfs);
   try {
     const labels = new LabelTable();
+    const storage = new MergedStorage([head.source(HEAD_ONLY.headFloorMs)]);
     const querier = storage.querier({ labels, budget: noBudget });
     const selection = querier.select([], Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
     const found = new Map<string, StoredSeries>();
@@ -45,7 +48,7 @@ export function readDatabase(database: DatabaseApi, vfs: Vfs): Map<string, Store
     if (warnings.length > 0) throw new Error(`Reading warns: ${warnings.join("; ")}`);
     return found;
   } finally {
-    storage.close();
+    head.close();
     database.detach(attachment.slot);
   }
 }
@@ -62,6 +65,7 @@ const memoryBytes = new Uint8Array(memory.buffer);
 
 /** One at a time: all lie in the same memory. */
 class Batch implements ChunkBatch {
+  readonly kernel = kernel;
   firstSeries = 0;
   seriesCount = 0;
   readonly chunkStart: number[] = [];
@@ -81,12 +85,17 @@ class Batch implements ChunkBatch {
     memoryBytes.set(chunk, address);
   }
 
+  view(address: number, bytes: number): Uint8Array {
+    return memoryBytes.subarray(address, address + bytes);
+  }
+
   clear(): void {
     this.#next = CHUNKS;
   }
 
   decode(chunk: number, into: StoredSeries): void {
-    const count = kernel.xorDecode(this.chunkAddress[chunk]!, this.chunkBytes[chunk]!, TIMES, VALUES, SAMPLES_MAX);
+    const [encoding, address, bytes] = [this.encoding[chunk]!, this.chunkAddress[chunk]!, this.chunkBytes[chunk]!];
+    const count = kernel.decodeChunk(encoding, address, bytes, TIMES, VALUES, SAMPLES_MAX);
     if (count < 0) throw new Error("A chunk does not decode");
     into.times.push(...new Float64Array(memory.buffer, TIMES, count));
     into.values.push(...new Float64Array(memory.buffer, VALUES, count));

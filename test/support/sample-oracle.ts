@@ -28,6 +28,11 @@ export class OracleReader implements SampleReader {
     encoding: [],
     reserve: () => ++this.#reserved,
     store: (address, chunk) => void this.#chunks.set(address, chunk),
+    // Only what merges chunks works on memory; the oracle reads what a fake storage gives it.
+    get kernel(): never {
+      throw new Error("the oracle has no kernel");
+    },
+    view: (address) => this.#chunks.get(address)!,
   };
 
   clearBatch(): void {

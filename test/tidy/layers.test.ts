@@ -19,7 +19,7 @@ interface Layer {
 const base = /^src\/base\//;
 const model = /^src\/tsdb\/model\//;
 const kernel = /^src\/tsdb\/kernel\//;
-const storage = /^src\/tsdb\/storage\.ts$/;
+const storage = /^src\/tsdb\/(storage|chunk-source)\.ts$/;
 const promql = /^src\/tsdb\/promql\//;
 const query = /^src\/tsdb\/query\//;
 const config = /^src\/tsdb\/config(\/|\.ts$)/;
@@ -41,7 +41,7 @@ const layers: readonly Layer[] = [
   { files: /^src\/tsdb\/kernel\/assembly\//, imports: [kernel] },
   { files: kernel, imports: [base, model] },
   // The labels of a query are the query language's own table, and storage fills it.
-  { files: storage, imports: [base, model], types: [/^src\/tsdb\/promql\/label-table\.ts$/] },
+  { files: storage, imports: [base, model], types: [kernel, /^src\/tsdb\/promql\/label-table\.ts$/] },
   { files: promql, imports: [base, model, kernel, storage], packages: ["re2js"] },
   { files: wal, imports: [base, model, kernel] },
   {

@@ -6,10 +6,10 @@
  *   file: ... [entry a][entry b][other][entry c] ...       one run: a to c, what lies between is small and read along
  *
  * A run is read into the reader's list area in shared memory, which is free between two calls of gather; there the kernel
- * computes the checksums, and what verifies moves to the batch as one piece.
+ * computes the checksums, and what verifies moves to the query's memory as one piece.
  */
+import type { SourceChunks } from "../chunk-source.ts";
 import type { HeadMemory } from "../kernel/head-memory.ts";
-import type { ChunkBatch } from "../storage.ts";
 import { CHUNK_ENTRY_HEADER_BYTES } from "./chunk-file-format.ts";
 import type { ChunkFileReader } from "./chunk-file-reader.ts";
 
@@ -19,7 +19,7 @@ export interface FiledChunk {
   readonly offset: number;
   readonly dataBytes: number;
   readonly ref: number;
-  /** Its number in the batch. */
+  /** Its number among the chunks that are read. */
   readonly place: number;
 }
 
@@ -66,7 +66,7 @@ export class ChunkRuns {
   }
 
   /** Reads all that were added, and forgets them. @returns the places of those that did not verify */
-  read(into: ChunkBatch): readonly number[] {
+  read(into: SourceChunks): readonly number[] {
     const unread: number[] = [];
     this.#chunks.clear();
     for (const run of this.#runs) this.#readRun(run, into, unread);
@@ -80,17 +80,17 @@ export class ChunkRuns {
     return this.#chunks.get(place)!;
   }
 
-  #readRun({ fileIndex, start, end, chunks }: Run, into: ChunkBatch, unread: number[]): void {
+  #readRun({ fileIndex, start, end, chunks }: Run, into: SourceChunks, unread: number[]): void {
     const buffer = this.#memory.kernel.listAddress(this.#slot) >>> 0;
     const bytes = this.#memory.slice(buffer, end - start);
     const filled = this.#files.readRaw(fileIndex, start, bytes);
-    const base = into.reserve(end - start);
-    if (base !== undefined) into.store(base, bytes);
+    const base = into.memory.reserve(end - start);
+    if (base !== undefined) into.memory.store(base, bytes);
     for (const chunk of chunks) {
       const at = chunk.offset - start;
       const entryBytes = CHUNK_ENTRY_HEADER_BYTES + chunk.dataBytes;
       if (base !== undefined && at + entryBytes <= filled && this.#verifies(bytes, buffer, at, chunk)) {
-        into.chunkAddress[chunk.place] = base + at + CHUNK_ENTRY_HEADER_BYTES;
+        into.address[chunk.place] = base + at + CHUNK_ENTRY_HEADER_BYTES;
       } else {
         this.#chunks.set(chunk.place, chunk);
         unread.push(chunk.place);

@@ -1,29 +1,30 @@
 /**
- * The chunks of the series that a query selected, batch by batch.
+ * The chunks of the head's series that a query selected, read at random.
  *
- *   refs ──gather (pinned)──▶ records ─┬─ open chunk, copied to the scratch ──▶ batch
- *                                      ├─ full, in a seal block ─────────────▶ batch
- *                                      └─ full, in a file ──▶ ChunkRuns ─────▶ batch   (no longer pinned)
+ *   refs ──gather (pinned)──▶ records ─┬─ open chunk, copied to the scratch ──▶ chunks
+ *                                      ├─ full, in a seal block ─────────────▶ chunks
+ *                                      └─ full, in a file ──▶ ChunkRuns ─────▶ chunks   (no longer pinned)
  */
 import { messageOf, TsdbError } from "../../base/errors.ts";
+import { missingSamples } from "../chunk-source.ts";
+import type { SourceChunks, SourceSelection } from "../chunk-source.ts";
 import type { HeadMemory } from "../kernel/head-memory.ts";
 import { CHUNK_XOR } from "../storage.ts";
-import type { ChunkBatch, SeriesSelection } from "../storage.ts";
 import type { ChunkFileReader } from "./chunk-file-reader.ts";
 import { ChunkRuns } from "./chunk-runs.ts";
 import type { HeadLabels } from "./head-labels.ts";
 
-/** Encoded bytes that one batch aims at: enough to make a call worth it, little enough to stay in the cache. */
-const BATCH_BYTES = 2 * 1024 * 1024;
 const SERIES_PER_GATHER_MAX = 1024;
 
 export interface SelectionRange {
   readonly mint: number;
   readonly maxt: number;
+  /** In-order samples before this are in blocks, and not of the head. */
+  readonly floorMs: number;
   readonly warn: (text: string) => void;
 }
 
-export class HeadSelection implements SeriesSelection {
+export class HeadSelection implements SourceSelection {
   readonly seriesCount: number;
   readonly #memory: HeadMemory;
   readonly #slot: number;
@@ -32,9 +33,6 @@ export class HeadSelection implements SeriesSelection {
   readonly #refs: Uint32Array;
   readonly #range: SelectionRange;
   readonly #runs: ChunkRuns;
-  #next = 0;
-  /** About as many as the last batch took: what is gathered and does not fit is gathered again. */
-  #seriesPerGather = SERIES_PER_GATHER_MAX;
 
   constructor(
     memory: HeadMemory,
@@ -58,34 +56,28 @@ export class HeadSelection implements SeriesSelection {
     return this.#labels.translate(this.#refs[i]!);
   }
 
-  next(into: ChunkBatch): boolean {
-    if (this.#next >= this.#refs.length) return false;
+  read(series: Uint32Array, into: SourceChunks, bytesMax: number): number {
     const { kernel } = this.#memory;
-    into.firstSeries = this.#next;
-    into.seriesCount = 0;
-    into.chunkStart.length = 1;
-    into.chunkStart[0] = 0;
-    into.chunkAddress.length = into.chunkBytes.length = into.encoding.length = 0;
+    into.clear();
     let taken: number;
     kernel.pin(this.#slot);
     try {
-      taken = this.#takeRecords(into);
+      taken = this.#takeRecords(series.subarray(0, SERIES_PER_GATHER_MAX), into, bytesMax);
     } finally {
       kernel.unpin(this.#slot);
     }
     const unread = this.#runs.read(into);
     if (unread.length > 0) this.#readOneByOne(into, unread);
-    into.seriesCount = taken;
-    this.#next += taken;
-    return true;
+    return taken;
   }
 
-  /** Gathers the next series and moves what memory holds of them to the batch. @returns how many series */
-  #takeRecords(into: ChunkBatch): number {
+  /** Gathers series and moves what memory holds of them to `into`. @returns how many series */
+  #takeRecords(series: Uint32Array, into: SourceChunks, bytesMax: number): number {
     const { kernel, at } = this.#memory;
-    const wanted = this.#refs.subarray(this.#next, this.#next + this.#seriesPerGather);
-    this.#memory.words.set(wanted, kernel.listAddress(this.#slot) >>> 2);
-    const gathered = kernel.gather(this.#slot, 0, wanted.length, this.#range.mint, this.#range.maxt);
+    const list = kernel.listAddress(this.#slot) >>> 2;
+    for (let i = 0; i < series.length; i++) this.#memory.words[list + i] = this.#refs[series[i]!]!;
+    const mint = Math.max(this.#range.mint, this.#range.floorMs);
+    const gathered = kernel.gather(this.#slot, 0, series.length, mint, this.#range.maxt);
     const gatheredSeries = Number(gathered >> 32n);
     const recordCount = Number(gathered & 0xffff_ffffn);
     if (gatheredSeries === 0) throw tooManyChunks();
@@ -97,73 +89,59 @@ export class HeadSelection implements SeriesSelection {
     const end = record + recordCount * recordWords;
     let bytes = 0;
     let taken = 0;
-    for (; taken < gatheredSeries && bytes < BATCH_BYTES; taken++) {
+    for (; taken < gatheredSeries && bytes < bytesMax; taken++) {
       for (; record < end && words[record + seriesWord] === taken; record += recordWords) {
         bytes += words[record + bytesWord]!;
-        this.#takeRecord(into, record, this.#refs[this.#next + taken]!);
+        this.#takeRecord(into, record, this.#refs[series[taken]!]!);
       }
-      into.chunkStart.push(into.chunkAddress.length);
+      into.endSeries();
     }
-    const isCut = taken < gatheredSeries;
-    this.#seriesPerGather = isCut ? taken : Math.min(SERIES_PER_GATHER_MAX, 2 * this.#seriesPerGather);
     return taken;
   }
 
   /** @param record index of its first word */
-  #takeRecord(into: ChunkBatch, record: number, ref: number): void {
+  #takeRecord(into: SourceChunks, record: number, ref: number): void {
     const { at, words } = this.#memory;
     const dataBytes = words[record + (at.CHUNK_RECORD_DATA_BYTES >>> 2)]!;
     const address = words[record + (at.CHUNK_RECORD_ADDRESS >>> 2)]!;
-    const place = into.chunkAddress.length;
-    into.chunkBytes.push(dataBytes);
-    into.encoding.push(CHUNK_XOR);
+    const mint = this.#memory.i64(4 * record + at.CHUNK_RECORD_MINT);
+    const maxt = mint + words[record + (at.CHUNK_RECORD_SPAN >>> 2)]!;
+    const { floorMs } = this.#range;
+    const series = into.start.length - 1;
+    if (mint < floorMs) into.deletions.push({ series, mint: Number.NEGATIVE_INFINITY, maxt: floorMs - 1 });
     if (address === 0) {
       const fileIndex = words[record + (at.CHUNK_RECORD_FILE_INDEX >>> 2)]!;
       const offset = words[record + (at.CHUNK_RECORD_OFFSET >>> 2)]!;
+      const place = into.add(0, dataBytes, CHUNK_XOR, mint, maxt);
       this.#runs.add({ fileIndex, offset, dataBytes, ref, place });
-      into.chunkAddress.push(0);
       return;
     }
     const to = reserved(into, dataBytes);
-    into.store(to, this.#memory.slice(address, dataBytes));
-    into.chunkAddress.push(to);
+    into.memory.store(to, this.#memory.slice(address, dataBytes));
+    into.add(to, dataBytes, CHUNK_XOR, mint, maxt);
   }
 
   /** Chunks whose run could not be read or verified: what is really lost is left out, and said. */
-  #readOneByOne(into: ChunkBatch, places: readonly number[]): void {
+  #readOneByOne(into: SourceChunks, places: readonly number[]): void {
     const lost = new Set<number>();
     for (const place of places) {
       const { fileIndex, offset, dataBytes, ref } = this.#runs.chunkAt(place);
       try {
         const chunk = this.#files.read(fileIndex, offset, dataBytes, ref);
         const address = reserved(into, dataBytes);
-        into.store(address, chunk);
-        into.chunkAddress[place] = address;
+        into.memory.store(address, chunk);
+        into.address[place] = address;
       } catch (thrown) {
-        this.#range.warn(`Samples are missing from the result: ${messageOf(thrown)}`);
+        this.#range.warn(missingSamples(into.mint[place]!, into.maxt[place]!, messageOf(thrown)));
         lost.add(place);
       }
     }
-    if (lost.size > 0) removeChunks(into, lost);
+    if (lost.size > 0) into.remove(lost);
   }
 }
 
-function removeChunks(batch: ChunkBatch, lost: ReadonlySet<number>): void {
-  let kept = 0;
-  let series = 0;
-  for (let place = 0; place < batch.chunkAddress.length; place++) {
-    for (; batch.chunkStart[series] === place; series++) batch.chunkStart[series] = kept;
-    if (lost.has(place)) continue;
-    batch.chunkAddress[kept] = batch.chunkAddress[place]!;
-    batch.chunkBytes[kept] = batch.chunkBytes[place]!;
-    kept++;
-  }
-  for (; series < batch.chunkStart.length; series++) batch.chunkStart[series] = kept;
-  batch.chunkAddress.length = batch.chunkBytes.length = batch.encoding.length = kept;
-}
-
-function reserved(into: ChunkBatch, bytes: number): number {
-  const address = into.reserve(bytes);
+function reserved(into: SourceChunks, bytes: number): number {
+  const address = into.memory.reserve(bytes);
   if (address === undefined) throw tooManyChunks();
   return address;
 }

@@ -10,7 +10,8 @@ import { realVfs, type Vfs } from "../../base/vfs.ts";
 import { compareBytes } from "../model/labels.ts";
 import type { Matcher } from "../model/matcher.ts";
 import { HeadMemory } from "../kernel/head-memory.ts";
-import type { Budget, Querier, QueryContext, SeriesSelection, Storage } from "../storage.ts";
+import type { ChunkSource, SourceQuerier, SourceSelection } from "../chunk-source.ts";
+import type { Budget, QueryContext } from "../storage.ts";
 import { cardinality, type CardinalityStats } from "./cardinality.ts";
 import { ChunkFileReader } from "./chunk-file-reader.ts";
 import { HeadLabels } from "./head-labels.ts";
@@ -24,7 +25,7 @@ export interface HeadAttachment {
   readonly chunkDir: string;
 }
 
-export class HeadStorage implements Storage {
+export class HeadStorage {
   readonly #memory: HeadMemory;
   readonly #slot: number;
   readonly #files: ChunkFileReader;
@@ -35,8 +36,13 @@ export class HeadStorage implements Storage {
     this.#files = new ChunkFileReader({ vfs, dir: attachment.chunkDir });
   }
 
-  querier(context: QueryContext): Querier {
-    return new HeadQuerier(this.#memory, this.#slot, this.#files, context);
+  /** @param floorMs in-order samples before this are left out: blocks have them */
+  source(floorMs: number): ChunkSource {
+    return {
+      mint: Number.NEGATIVE_INFINITY,
+      maxt: Number.POSITIVE_INFINITY,
+      querier: (context) => new HeadQuerier(this.#memory, this.#slot, this.#files, context, floorMs),
+    };
   }
 
   /** Counts over the whole head, of which each list has at most `limit` entries. */
@@ -53,19 +59,21 @@ export class HeadStorage implements Storage {
 /** Refs between two looks at the budget. */
 const CHECK_EVERY = 65_536;
 
-class HeadQuerier implements Querier {
+class HeadQuerier implements SourceQuerier {
   readonly #memory: HeadMemory;
   readonly #slot: number;
   readonly #files: ChunkFileReader;
   readonly #context: QueryContext;
+  readonly #floorMs: number;
   readonly #labels: HeadLabels;
   readonly #warnings = new Set<string>();
 
-  constructor(memory: HeadMemory, slot: number, files: ChunkFileReader, context: QueryContext) {
+  constructor(memory: HeadMemory, slot: number, files: ChunkFileReader, context: QueryContext, floorMs: number) {
     this.#memory = memory;
     this.#slot = slot;
     this.#files = files;
     this.#context = context;
+    this.#floorMs = floorMs;
     this.#labels = new HeadLabels(memory, slot, context.labels);
   }
 
@@ -73,12 +81,12 @@ class HeadQuerier implements Querier {
     return [...this.#warnings];
   }
 
-  select(matchers: readonly Matcher[], mint: number, maxt: number): SeriesSelection {
+  select(matchers: readonly Matcher[], mint: number, maxt: number): SourceSelection {
     const refs = this.#refs(matchers, mint, maxt);
-    this.#context.budget.addSeries(refs.length);
     return new HeadSelection(this.#memory, this.#slot, this.#files, this.#labels, refs, {
       mint,
       maxt,
+      floorMs: this.#floorMs,
       warn: (text) => this.#warnings.add(text),
     });
   }
@@ -130,7 +138,7 @@ class HeadQuerier implements Querier {
       for (;;) {
         this.#context.budget.check();
         const count = kernel.selectCollect(this.#slot, base, refs) >>> 0;
-        const kept = kernel.selectOverlapping(this.#slot, count, mint, maxt) >>> 0;
+        const kept = kernel.selectOverlapping(this.#slot, count, Math.max(mint, this.#floorMs), maxt) >>> 0;
         const list = kernel.listAddress(this.#slot) >>> 2;
         found.push(this.#memory.words.slice(list, list + kept));
         if (count < kernel.listIdsMax()) break;

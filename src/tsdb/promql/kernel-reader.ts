@@ -13,6 +13,7 @@
  */
 import { assert } from "../../base/assert.ts";
 import { TsdbError } from "../../base/errors.ts";
+import type { CodecExports } from "../kernel/codec-exports.ts";
 import type { Budget, ChunkBatch } from "../storage.ts";
 import type { Cells, SampleReader, Window } from "./operators/sample-reader.ts";
 import type { StepGrid } from "./plan/node.ts";
@@ -204,6 +205,10 @@ class KernelBatch implements ChunkBatch {
     this.#budget = budget;
   }
 
+  get kernel(): CodecExports {
+    return this.#memory.kernel;
+  }
+
   clear(): void {
     this.seriesCount = 0;
     this.#usedBytes = 0;
@@ -222,6 +227,10 @@ class KernelBatch implements ChunkBatch {
 
   store(address: number, chunk: Uint8Array): void {
     this.#memory.bytes.set(chunk, address);
+  }
+
+  view(address: number, bytes: number): Uint8Array {
+    return this.#memory.bytes.subarray(address, address + bytes);
   }
 
   /** Chunks of this batch that lie in the region so far stay where they are. */

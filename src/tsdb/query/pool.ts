@@ -12,7 +12,7 @@ import type { HeadAttachment } from "../db.ts";
 import type { AnswerStream } from "./answer-stream.ts";
 import type { QueryJob, WorkerSetup } from "./protocol.ts";
 import { WorkerHandle } from "./worker-handle.ts";
-import type { Task } from "./worker-handle.ts";
+import type { HeldView, Task } from "./worker-handle.ts";
 
 export interface QueryPoolOptions {
   /** The module that a worker runs: worker.ts, or a fake in tests. */
@@ -29,6 +29,8 @@ export interface QueryPoolOptions {
   /** A reader slot for one more worker; undefined when there is none. */
   readonly attach: () => HeadAttachment | undefined;
   readonly detach: (slot: number) => void;
+  /** What a query sees that begins now. It is released when the query has ended in its worker, or with the worker. */
+  readonly acquireView: () => HeldView;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -120,7 +122,7 @@ export class QueryPool implements QueryRunner {
   }
 
   #startWorker(): WorkerHandle | undefined {
-    const { entry, limits, writeTimeoutMs, heapMegabytesMax, stopGraceMs, clock, log } = this.#options;
+    const { entry, limits, writeTimeoutMs, heapMegabytesMax, stopGraceMs, acquireView, clock, log } = this.#options;
     const attachment = this.#options.attach();
     if (attachment === undefined) return undefined;
     const worker = new WorkerHandle({
@@ -128,6 +130,7 @@ export class QueryPool implements QueryRunner {
       setup: { attachment, limits, writeTimeoutMs },
       heapMegabytesMax,
       stopGraceMs,
+      acquireView,
       clock,
       log,
       onIdle: () => this.#runNext(),

@@ -14,6 +14,7 @@
 import type { ErrorCode } from "../../base/errors.ts";
 import type { HeadAttachment } from "../head/head-storage.ts";
 import type { QueryLimits } from "../promql/budget.ts";
+import type { View } from "../storage.ts";
 
 export type { CardinalityStats } from "../head/cardinality.ts";
 
@@ -56,6 +57,8 @@ export interface WorkerSetup {
 
 export interface RunMessage {
   readonly job: QueryJob;
+  /** What the job sees; the main thread keeps its files until the job has ended. */
+  readonly view: View;
   /** What is left of the query's time. */
   readonly timeoutMs: number;
 }

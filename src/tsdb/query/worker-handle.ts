@@ -12,7 +12,14 @@ import { TsdbError, errnoOf, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
 import { AnswerStream } from "./answer-stream.ts";
 import { CONTROL, CONTROL_BYTES, CREDITS_AT_START, CREDITS_TO_STOP } from "./protocol.ts";
+import type { View } from "../storage.ts";
 import type { QueryJob, RunMessage, WorkerMessage, WorkerSetup } from "./protocol.ts";
+
+/** A view that is held: what it names stays until it is released. */
+export interface HeldView {
+  readonly view: View;
+  release(): void;
+}
 
 /** One query, from the moment it is asked until its answer begins or fails. */
 export interface Task {
@@ -29,6 +36,8 @@ export interface WorkerHandleOptions {
   readonly setup: Omit<WorkerSetup, "control">;
   readonly heapMegabytesMax: number;
   readonly stopGraceMs: number;
+  /** What a query sees that begins now; held until its worker is done with it. */
+  readonly acquireView: () => HeldView;
   readonly clock: Clock;
   readonly log: Logger;
   /** The worker is free for another task. */
@@ -42,6 +51,8 @@ export class WorkerHandle {
   readonly #thread: Worker;
   readonly #control: Int32Array;
   #task: Task | undefined;
+  /** What the task sees: held beyond its failure, until the thread has ended it. */
+  #held: HeldView | undefined;
   /** Once the answer has begun; its task was resolved with it. */
   #stream: AnswerStream | undefined;
   #killTimer: Timer | undefined;
@@ -76,7 +87,8 @@ export class WorkerHandle {
     Atomics.store(this.#control, CONTROL.stop, 0);
     Atomics.store(this.#control, CONTROL.credits, CREDITS_AT_START);
     this.#killAfter(timeoutMs + this.#options.stopGraceMs);
-    this.#thread.postMessage({ job: task.job, timeoutMs } satisfies RunMessage);
+    this.#held = this.#options.acquireView();
+    this.#thread.postMessage({ job: task.job, view: this.#held.view, timeoutMs } satisfies RunMessage);
   }
 
   /** Stops `task` if this worker still runs it. */
@@ -143,6 +155,8 @@ export class WorkerHandle {
 
   #release(): void {
     this.#killTimer?.cancel();
+    this.#held?.release();
+    this.#held = undefined;
     this.#task = undefined;
     this.#stream = undefined;
   }

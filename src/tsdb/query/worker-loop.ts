@@ -8,11 +8,12 @@ import type { Clock } from "../../base/clock.ts";
 import { systemClock } from "../../base/clock.ts";
 import { TsdbError, messageOf } from "../../base/errors.ts";
 import { QueryBudget } from "../promql/budget.ts";
+import type { View } from "../storage.ts";
 import { CONTROL } from "./protocol.ts";
 import type { QueryJob, RunMessage, WorkerMessage, WorkerSetup } from "./protocol.ts";
 
 /** Makes the pieces of one answer; each is a buffer that nobody else uses any more. Throws TsdbError to fail the query. */
-export type JobRunner = (job: QueryJob, budget: QueryBudget) => Iterable<Uint8Array<ArrayBuffer>>;
+export type JobRunner = (job: QueryJob, budget: QueryBudget, view: View) => Iterable<Uint8Array<ArrayBuffer>>;
 
 /** Serves jobs until the thread is ended. @param start makes the runner from what the worker was started with */
 export function serveQueries(start: (setup: WorkerSetup) => JobRunner): void {
@@ -23,10 +24,10 @@ export function serveQueries(start: (setup: WorkerSetup) => JobRunner): void {
   const run = start(setup);
   const send = (message: WorkerMessage, transfer: ArrayBuffer[] = []) => port.postMessage(message, transfer);
 
-  port.on("message", ({ job, timeoutMs }: RunMessage) => {
+  port.on("message", ({ job, view, timeoutMs }: RunMessage) => {
     const budget = new QueryBudget({ ...setup.limits, timeoutMs }, systemClock, control);
     try {
-      for (const { bytes, isLast } of markingLast(run(job, budget))) {
+      for (const { bytes, isLast } of markingLast(run(job, budget, view))) {
         takeCredit(control, setup.writeTimeoutMs, systemClock);
         send({ type: "piece", bytes, isLast }, [bytes.buffer]);
       }

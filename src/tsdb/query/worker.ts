@@ -11,6 +11,8 @@ import { KernelReader } from "../promql/kernel-reader.ts";
 import { parseExpression, parseSeriesSelector } from "../promql/parser.ts";
 import { PrivateMemory } from "../kernel/private-memory.ts";
 import { renderJson } from "../promql/result-json.ts";
+import type { Storage } from "../storage.ts";
+import { MergedStorage } from "./merged-storage.ts";
 import { labelNames, labelValues, series } from "./metadata.ts";
 import type { QueryJob, Selection } from "./protocol.ts";
 import { serveQueries } from "./worker-loop.ts";
@@ -20,12 +22,13 @@ import type { JobRunner } from "./worker-loop.ts";
 const KEPT_BYTES_MAX = 64 * 1024 * 1024;
 
 serveQueries(({ attachment }): JobRunner => {
-  const storage = new HeadStorage(attachment);
+  const head = new HeadStorage(attachment);
   let memory = new PrivateMemory(attachment.module);
 
-  return function* run(job, budget) {
+  return function* run(job, budget, view) {
     try {
-      yield* answer(job, budget, storage, memory);
+      const storage = new MergedStorage([head.source(view.headFloorMs)], view.missing);
+      yield* answer(job, budget, { head, storage }, memory);
     } finally {
       if (memory.sizeBytes > KEPT_BYTES_MAX) memory = new PrivateMemory(attachment.module);
     }
@@ -35,7 +38,7 @@ serveQueries(({ attachment }): JobRunner => {
 function answer(
   job: QueryJob,
   budget: QueryBudget,
-  storage: HeadStorage,
+  { head, storage }: { readonly head: HeadStorage; readonly storage: Storage },
   memory: PrivateMemory,
 ): Iterable<Uint8Array<ArrayBuffer>> {
   switch (job.kind) {
@@ -50,7 +53,7 @@ function answer(
     case "format":
       return [jsonOf({ status: "success", data: formatExpression(parseExpression(job.query)) })];
     case "cardinality":
-      return [jsonOf(storage.cardinality(job.limit, budget))];
+      return [jsonOf(head.cardinality(job.limit, budget))];
     case "series":
       return series(storage, budget, withMatchers(job));
     case "labels":

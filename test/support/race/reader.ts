@@ -4,6 +4,7 @@
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { HeadStorage } from "../../../src/tsdb/head/head-storage.ts";
+import { MergedStorage } from "../../../src/tsdb/query/merged-storage.ts";
 import { createMemory, instantiateKernel } from "../../../src/tsdb/kernel/load.ts";
 import type { Matcher } from "../../../src/tsdb/model/matcher.ts";
 import { LabelTable } from "../../../src/tsdb/promql/label-table.ts";
@@ -35,7 +36,7 @@ const BATCH_BYTES = 8 * 2 ** 20;
 class Reader {
   readonly #data: ReaderData;
   readonly #random: Random;
-  readonly #storage: HeadStorage;
+  readonly #storage: MergedStorage;
   /** Decoding has a memory of its own, as in a query worker. */
   readonly #memory = createMemory((BATCH_AT + BATCH_BYTES) / 65_536 + 1);
   readonly #kernel;
@@ -48,10 +49,11 @@ class Reader {
   constructor(data: ReaderData) {
     this.#data = data;
     this.#random = new Random(data.seed);
-    this.#storage = new HeadStorage(data.attachment);
+    this.#storage = new MergedStorage([new HeadStorage(data.attachment).source(Number.NEGATIVE_INFINITY)]);
     this.#kernel = instantiateKernel(data.attachment.module, this.#memory);
     const bytes = new Uint8Array(this.#memory.buffer);
     this.#batch = {
+      kernel: this.#kernel,
       firstSeries: 0,
       seriesCount: 0,
       chunkStart: [],
@@ -66,6 +68,7 @@ class Reader {
         return address;
       },
       store: (address, chunk) => bytes.set(chunk, address),
+      view: (address, byteCount) => bytes.subarray(address, address + byteCount),
     };
   }
 

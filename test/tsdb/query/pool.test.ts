@@ -7,6 +7,7 @@ import { QueryPool } from "../../../src/tsdb/query/pool.ts";
 import type { QueryAnswer, QueryPoolOptions } from "../../../src/tsdb/query/pool.ts";
 import { CREDITS_AT_START } from "../../../src/tsdb/query/protocol.ts";
 import type { QueryJob } from "../../../src/tsdb/query/protocol.ts";
+import { HEAD_ONLY } from "../../../src/tsdb/storage.ts";
 
 const never = new AbortController().signal;
 const instant = (query: string): QueryJob => ({ kind: "instant", query, timeMs: 0, lookbackDeltaMs: 0, limit: 0 });
@@ -31,6 +32,7 @@ function fakePool(options: Partial<QueryPoolOptions> = {}) {
       return { module: emptyModule, memory, slot, chunkDir: "" };
     },
     detach: (slot) => void attached.delete(slot),
+    acquireView: () => ({ view: HEAD_ONLY, release: () => undefined }),
     clock: systemClock,
     log: silentLogger,
     ...options,
@@ -184,6 +186,37 @@ test("a worker that dies fails its own query only, frees its slot, and is replac
   expect(textOf(await ask("echo b"))).toBe("b from slot 2");
   expect([...attached]).toEqual([2]);
   expect(pool.stats()).toMatchObject({ workersStartedTotal: 3, workersLostTotal: 2, running: 0 });
+});
+
+test("a query holds its view until its worker is done with it, however the query ends", async () => {
+  let held = 0;
+  let releases = 0;
+  const acquireView = () => {
+    held++;
+    const release = () => {
+      held--;
+      releases++;
+    };
+    return { view: HEAD_ONLY, release };
+  };
+  const { ask } = fakePool({ acquireView });
+  await ask("echo a");
+  expect([held, releases]).toEqual([0, 1]);
+  await expect(ask("refuse")).rejects.toMatchObject({ code: "QUERY_EXECUTION" });
+  expect([held, releases]).toEqual([0, 2]);
+  await expect(ask("exit")).rejects.toMatchObject({ code: "OVERLOADED" });
+  expect([held, releases]).toEqual([0, 3]);
+
+  await ask("echo warm");
+  const hangUp = new AbortController();
+  const busy = ask("spin", { signal: hangUp.signal });
+  await sleep(50);
+  hangUp.abort();
+  await expect(busy).rejects.toMatchObject({ code: "QUERY_CANCELED" });
+  // It heeds no stop: until it is ended it may read what it was given.
+  expect([held, releases]).toEqual([1, 4]);
+  await ask("echo after");
+  expect([held, releases]).toEqual([0, 6]);
 });
 
 test("closing fails what runs and what waits, and frees all slots", async () => {

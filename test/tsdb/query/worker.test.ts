@@ -11,6 +11,7 @@ import { Database } from "../../../src/tsdb/db.ts";
 import { loadKernelModule } from "../../../src/tsdb/kernel/load.ts";
 import { QueryPool } from "../../../src/tsdb/query/pool.ts";
 import type { QueryJob } from "../../../src/tsdb/query/protocol.ts";
+import { HEAD_ONLY } from "../../../src/tsdb/storage.ts";
 import { writeBody } from "../../support/write-request.ts";
 
 // The real worker on a real head, whose older chunks lie in files.
@@ -53,6 +54,7 @@ const pool = new QueryPool({
   limits: { samplesMax: 400_000, seriesMax: 1000, memoryBytesMax: 64 * 2 ** 20 },
   attach: () => database.attach(),
   detach: (slot) => database.detach(slot),
+  acquireView: () => ({ view: HEAD_ONLY, release: () => undefined }),
   clock: systemClock,
   log: silentLogger,
 });

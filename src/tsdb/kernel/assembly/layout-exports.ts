@@ -84,6 +84,8 @@ export const SERIES_ROW_SIZE = offsetof<SeriesRow>();
 export const SERIES_ROW_MESSAGE = offsetof<SeriesRow>("message");
 export const SERIES_ROW_MESSAGE_BYTES = offsetof<SeriesRow>("messageBytes");
 
+export const CHUNK_RECORD_MINT = offsetof<ChunkRecord>("mint");
+export const CHUNK_RECORD_SPAN = offsetof<ChunkRecord>("span");
 export const CHUNK_RECORD_SIZE = offsetof<ChunkRecord>();
 export const CHUNK_RECORD_SERIES = offsetof<ChunkRecord>("series");
 export const CHUNK_RECORD_ADDRESS = offsetof<ChunkRecord>("address");

@@ -10,6 +10,7 @@
  */
 import {
   CELL_PAYLOAD,
+  CHUNK_RANGE_MS,
   ENTRIES_INLINE,
   ENTRIES_PER_CELL,
   ENTRY_DATA_BYTES,
@@ -69,7 +70,8 @@ export class ChunkRecord {
   dataBytes: u32;
   fileIndex: u32;
   offset: u32;
-  spare: u32;
+  /** The chunk's last time is not after mint + span. */
+  span: u32;
   mint: i64;
 }
 
@@ -308,7 +310,9 @@ export function gather(slot: u32, first: u32, count: u32, mint: f64, maxt: f64):
     // Sealed between our two loads: then the list has it too, with perhaps more samples.
     const isSealed = after != records && recordAt(slot, after - 1).mint >= openMint;
     const isWanted = open != 0 && !isSealed && f64(openMint) <= maxt;
-    if (isWanted && !addRecord(slot, after, first + done, copy, openBytes, 0, 0, openMint)) break;
+    // Stored before the open word was. By now it may be the time of a later chunk: this one ends in its range.
+    const span = u32(min<i64>(hotOf(ref).lastTimestampMs - openMint, CHUNK_RANGE_MS));
+    if (isWanted && !addRecord(slot, after, first + done, copy, openBytes, 0, 0, openMint, span)) break;
     records = isWanted ? after + 1 : after;
     if (isWanted) used += (openBytes + CHUNK_SLACK + 7) & ~7;
   }
@@ -335,12 +339,13 @@ function gatherFull(slot: u32, records: u32, series: u32, ref: u32, mint: f64, m
     if (i < dropped) continue;
     const entryMint = load<i64>(entry, ENTRY_MINT);
     if (f64(entryMint) > maxt) break;
-    if (f64(entryMint) + f64(load<u32>(entry, ENTRY_SPAN)) < mint) continue;
+    const span = load<u32>(entry, ENTRY_SPAN);
+    if (f64(entryMint) + f64(span) < mint) continue;
     const fileIndex = wholeFileIndex(load<u16>(entry, ENTRY_FILE));
     const offset = load<u32>(entry, ENTRY_OFFSET);
     const dataBytes = load<u16>(entry, ENTRY_DATA_BYTES);
     const address = findSealed(fileIndex, offset, oldest);
-    if (!addRecord(slot, records, series, address, dataBytes, fileIndex, offset, entryMint)) return TOO_MANY;
+    if (!addRecord(slot, records, series, address, dataBytes, fileIndex, offset, entryMint, span)) return TOO_MANY;
     records++;
   }
   return records;
@@ -362,6 +367,7 @@ function addRecord(
   fileIndex: u32,
   offset: u32,
   mint: i64,
+  span: u32,
 ): bool {
   if ((i + 1) * u32(offsetof<ChunkRecord>()) > RECORDS_BYTES) return false;
   const record = recordAt(slot, i);
@@ -371,5 +377,6 @@ function addRecord(
   record.fileIndex = fileIndex;
   record.offset = offset;
   record.mint = mint;
+  record.span = span;
   return true;
 }
