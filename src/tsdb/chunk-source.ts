@@ -60,8 +60,8 @@ interface Columns {
 
 /**
  * What a source has read. Chunks of the `i`-th series that was asked for have the numbers `start[i]` up to, not including,
- * `start[i + 1]`; they are ordered by their first time and may overlap. Where two of one series have a sample at one time,
- * the sample of the chunk that comes first counts, but one of an encoded chunk before one of a raw chunk (CHUNK_RAW).
+ * `start[i + 1]`; they may overlap, and those in order of time cost least. Where two of one series have a sample at one time,
+ * that of the chunk with the earlier first time counts, but one of an encoded chunk before one of a raw chunk (CHUNK_RAW).
  */
 export class SourceChunks {
   /** Where the chunks lie. */
