@@ -1,0 +1,76 @@
+/** A new file that is written from its beginning to its end through a buffer, and hashed on the way. */
+import { createHash } from "node:crypto";
+import type { Vfs, VfsFile } from "./vfs.ts";
+
+const BUFFER_BYTES = 1024 * 1024;
+
+export interface AppendedFile {
+  readonly sizeBytes: number;
+  /** In hexadecimal. */
+  readonly sha256: string;
+}
+
+export class AppendFile {
+  readonly #file: VfsFile;
+  readonly #hash = createHash("sha256");
+  #buffer = new Uint8Array(BUFFER_BYTES);
+  #buffered = 0;
+  #written = 0;
+
+  private constructor(file: VfsFile) {
+    this.#file = file;
+  }
+
+  static async create(vfs: Vfs, path: string): Promise<AppendFile> {
+    return new AppendFile(await vfs.open(path, "create"));
+  }
+
+  get path(): string {
+    return this.#file.path;
+  }
+
+  /** Where the next byte goes. */
+  get position(): number {
+    return this.#written + this.#buffered;
+  }
+
+  /** Copies bytes to the buffer, which grows with them until `drain`. */
+  append(bytes: Uint8Array): void {
+    const end = this.#buffered + bytes.byteLength;
+    if (end > this.#buffer.byteLength) {
+      const grown = new Uint8Array(Math.max(end, this.#buffer.byteLength * 2));
+      grown.set(this.#buffer.subarray(0, this.#buffered));
+      this.#buffer = grown;
+    }
+    this.#buffer.set(bytes, this.#buffered);
+    this.#buffered = end;
+  }
+
+  /** Whether there is enough in the buffer for a write. */
+  get isFull(): boolean {
+    return this.#buffered >= BUFFER_BYTES / 2;
+  }
+
+  /** Writes what is in the buffer. Nothing may be appended meanwhile. */
+  async drain(): Promise<void> {
+    const bytes = this.#buffer.subarray(0, this.#buffered);
+    this.#hash.update(bytes);
+    await this.#file.write(bytes, this.#written);
+    this.#written += this.#buffered;
+    this.#buffered = 0;
+    if (this.#buffer.byteLength > 4 * BUFFER_BYTES) this.#buffer = new Uint8Array(BUFFER_BYTES);
+  }
+
+  /** Writes and syncs all, and closes. */
+  async finish(): Promise<AppendedFile> {
+    await this.drain();
+    await this.#file.sync();
+    await this.#file.close();
+    return { sizeBytes: this.#written, sha256: this.#hash.digest("hex") };
+  }
+
+  /** Closes as it is. */
+  async abandon(): Promise<void> {
+    await this.#file.close();
+  }
+}

@@ -1,0 +1,217 @@
+/**
+ * The chunks of a block, read by reference and verified at each read: nothing is handed out whose checksum does not match.
+ *
+ * Chunks that lie close to one another are read in one piece: those of a series are neighbours, and series that are next in
+ * the index are next in the files. An index does not say how long a chunk is: of all but the last of a piece the next one's
+ * reference tells enough, and for the last some more is read than most are long.
+ *
+ *   file: ... [chunk a][chunk b][another][chunk c][behind] ...       one piece, with some of what is behind c
+ */
+import { join } from "node:path/posix";
+import { assert } from "../../base/assert.ts";
+import { loadU32 } from "../../base/byte-reader.ts";
+import { crc32c } from "../../base/crc32c.ts";
+import { errnoOf } from "../../base/errors.ts";
+import type { Vfs, VfsFile } from "../../base/vfs.ts";
+import { CorruptBlockError } from "../index/corrupt.ts";
+import { readBlockFile } from "../index/page-cache.ts";
+import type { ChunkMemory } from "../storage.ts";
+import {
+  CHUNK_FILE_HEADER_BYTES,
+  CHUNK_FRAME_BYTES_MAX,
+  chunkFileHeaderFault,
+  chunkFileName,
+  chunkFileOf,
+  chunkOffsetOf,
+} from "./chunk-file-format.ts";
+
+export interface ChunkVisitor {
+  /** The `i`-th of the chunks that were asked for is at `address`, and `bytes` long. */
+  chunk(i: number, encoding: number, address: number, bytes: number): void;
+  damage(i: number, error: CorruptBlockError): void;
+}
+
+export interface ChunkData {
+  readonly encoding: number;
+  readonly data: Uint8Array;
+}
+
+/** From the beginning of a chunk to that of the next one in the same piece: a read costs more than this much copying. */
+const STEP_BYTES_MAX = 8 * 1024;
+const PIECE_BYTES_MAX = 256 * 1024;
+/** How much is read of a chunk of which nothing tells how long it is. */
+const GUESS_BYTES = 2 * 1024;
+
+export class ChunkFilesReader {
+  readonly #vfs: Vfs;
+  readonly #dir: string;
+  /** By place; sizes, where a manifest tells them. */
+  readonly #sizes: readonly (number | undefined)[];
+  readonly #files: ({ readonly file: VfsFile; readonly sizeBytes: number } | undefined)[] = [];
+
+  /** @param sizes of the files there are, as the block's manifest has them */
+  constructor(vfs: Vfs, dir: string, sizes: readonly (number | undefined)[]) {
+    this.#vfs = vfs;
+    this.#dir = dir;
+    this.#sizes = sizes;
+  }
+
+  get fileCount(): number {
+    return this.#sizes.length;
+  }
+
+  path(file: number): string {
+    return join(this.#dir, chunkFileName(file));
+  }
+
+  sizeBytes(file: number): number {
+    return this.#open(file).sizeBytes;
+  }
+
+  /** One chunk, in bytes of its own. @throws CorruptBlockError */
+  read(ref: number): ChunkData {
+    const { file, sizeBytes } = this.#open(chunkFileOf(ref));
+    const offset = chunkOffsetOf(ref);
+    const corrupt = (reason: string): CorruptBlockError => new CorruptBlockError(file.path, offset, reason);
+    let bytes: Uint8Array = new Uint8Array(Math.max(0, Math.min(GUESS_BYTES, sizeBytes - offset)));
+    if (readBlockFile(file, bytes, offset) < bytes.byteLength) throw corrupt("the file has become shorter");
+    const frame = frameAt(bytes, 0);
+    if (frame === undefined || offset + frame.end > sizeBytes) throw corrupt("no chunk is there");
+    if (frame.end > bytes.byteLength) {
+      bytes = new Uint8Array(frame.end);
+      if (readBlockFile(file, bytes, offset) < bytes.byteLength) throw corrupt("the file has become shorter");
+    }
+    const { encodingAt, dataAt, dataBytes, end } = frame;
+    if (crc32c(bytes.subarray(encodingAt, end - 4)) !== loadU32(bytes, end - 4)) throw corrupt(MISMATCH);
+    return { encoding: bytes[encodingAt]!, data: bytes.subarray(dataAt, dataAt + dataBytes) };
+  }
+
+  /**
+   * Reads chunks into memory that `reserve` gives, and shows each to `visitor`, in order.
+   * @param refs of which those from `from` up to, not including, `to` are read; ascending ones cost least
+   */
+  readMany(refs: ArrayLike<number>, from: number, to: number, memory: ChunkMemory, visitor: ChunkVisitor): void {
+    for (let first = from; first < to;) {
+      const start = refs[first]!;
+      let end = first + 1;
+      for (; end < to; end++) {
+        const step = refs[end]! - refs[end - 1]!;
+        // References of two files are further apart than any step.
+        if (step <= 0 || step > STEP_BYTES_MAX || refs[end]! - start > PIECE_BYTES_MAX) break;
+      }
+      this.#readPiece(refs, first, end, memory, visitor);
+      first = end;
+    }
+  }
+
+  close(): void {
+    for (const opened of this.#files) opened?.file.closeSync();
+    this.#files.length = 0;
+  }
+
+  #readPiece(refs: ArrayLike<number>, from: number, to: number, memory: ChunkMemory, visitor: ChunkVisitor): void {
+    const start = chunkOffsetOf(refs[from]!);
+    let piece: Piece;
+    try {
+      const { file, sizeBytes } = this.#open(chunkFileOf(refs[from]!));
+      const length = Math.min(refs[to - 1]! - refs[from]! + GUESS_BYTES, Math.max(0, sizeBytes - start));
+      const address = reserve(memory, length);
+      piece = { address, filled: readBlockFile(file, memory.view(address, length), start) };
+    } catch (error) {
+      if (!(error instanceof CorruptBlockError)) throw error;
+      for (let i = from; i < to; i++) visitor.damage(i, error);
+      return;
+    }
+    for (let i = from; i < to; i++)
+      this.#showChunk(i, refs[i]!, piece, chunkOffsetOf(refs[i]!) - start, memory, visitor);
+  }
+
+  /** Shows the chunk that is `at` in a piece, if it is whole there; else it is read by itself, as it is longer than guessed. */
+  #showChunk(i: number, ref: number, piece: Piece, at: number, memory: ChunkMemory, visitor: ChunkVisitor): void {
+    // Visitors reserve memory too, which may have made it another array.
+    const bytes = memory.view(piece.address, piece.filled);
+    const frame = frameAt(bytes, at);
+    if (frame === undefined || frame.end > piece.filled) return this.#readOne(i, ref, memory, visitor);
+    const { encodingAt, dataAt, dataBytes, end } = frame;
+    const crc = memory.kernel.crc32c(piece.address + encodingAt, end - 4 - encodingAt, 0) >>> 0;
+    if (crc === loadU32(bytes, end - 4)) visitor.chunk(i, bytes[encodingAt]!, piece.address + dataAt, dataBytes);
+    else visitor.damage(i, new CorruptBlockError(this.path(chunkFileOf(ref)), chunkOffsetOf(ref), MISMATCH));
+  }
+
+  #readOne(i: number, ref: number, memory: ChunkMemory, visitor: ChunkVisitor): void {
+    let chunk: ChunkData;
+    try {
+      chunk = this.read(ref);
+    } catch (error) {
+      if (!(error instanceof CorruptBlockError)) throw error;
+      return visitor.damage(i, error);
+    }
+    const { encoding, data } = chunk;
+    const address = reserve(memory, data.byteLength);
+    memory.view(address, data.byteLength).set(data);
+    visitor.chunk(i, encoding, address, data.byteLength);
+  }
+
+  #open(place: number): { readonly file: VfsFile; readonly sizeBytes: number } {
+    const known = this.#files[place];
+    if (known !== undefined) return known;
+    const path = this.path(place);
+    if (place >= this.fileCount) throw new CorruptBlockError(path, 0, "the index refers to it, and it does not exist");
+    let file: VfsFile;
+    try {
+      file = this.#vfs.openSync(path);
+    } catch (cause) {
+      if (errnoOf(cause) !== "ENOENT") throw cause;
+      throw new CorruptBlockError(path, 0, "it is missing", cause);
+    }
+    try {
+      const sizeBytes = file.sizeBytesSync();
+      const expected = this.#sizes[place];
+      if (expected !== undefined && sizeBytes !== expected)
+        throw new CorruptBlockError(path, sizeBytes, `it has ${sizeBytes} bytes instead of ${expected}`);
+      const header = new Uint8Array(CHUNK_FILE_HEADER_BYTES);
+      const fault = chunkFileHeaderFault(header.subarray(0, readBlockFile(file, header, 0)));
+      if (fault !== undefined) throw new CorruptBlockError(path, 0, fault);
+      return (this.#files[place] = { file, sizeBytes });
+    } catch (cause) {
+      file.closeSync();
+      throw cause;
+    }
+  }
+}
+
+const MISMATCH = "checksum mismatch of a chunk";
+
+interface Piece {
+  readonly address: number;
+  /** How much of it was there to be read. */
+  readonly filled: number;
+}
+
+function reserve(memory: ChunkMemory, bytes: number): number {
+  const address = memory.reserve(bytes);
+  assert(address !== undefined, "no room for chunks that were asked for");
+  return address;
+}
+
+interface Frame {
+  readonly encodingAt: number;
+  readonly dataAt: number;
+  readonly dataBytes: number;
+  /** Behind the checksum. */
+  readonly end: number;
+}
+
+/** The chunk at `at`, of which not all may be there; undefined when its length is not a length. */
+function frameAt(bytes: Uint8Array, at: number): Frame | undefined {
+  let dataBytes = 0;
+  for (let i = 0, scale = 1; i < CHUNK_FRAME_BYTES_MAX - 5; i++, scale *= 128) {
+    const byte = bytes[at + i];
+    if (byte === undefined) return undefined;
+    dataBytes += (byte & 127) * scale;
+    if (byte >= 128) continue;
+    const encodingAt = at + i + 1;
+    return { encodingAt, dataAt: encodingAt + 1, dataBytes, end: encodingAt + 1 + dataBytes + 4 };
+  }
+  return undefined;
+}

@@ -1,0 +1,20 @@
+/** What reading a block throws when its bytes are not as they were written. */
+import { TsdbError } from "../../base/errors.ts";
+
+export class CorruptBlockError extends TsdbError {
+  /** The file, with the directory of its block. */
+  readonly path: string;
+  readonly offsetBytes: number;
+  /** What is wrong there, without file and offset. */
+  readonly reason: string;
+
+  constructor(path: string, offsetBytes: number, reason: string, cause?: unknown) {
+    super("BLOCK_CORRUPT", `Cannot read ${path} at byte ${offsetBytes}: ${reason}`, {
+      remedy: "Run `tsdb verify` to see what else is damaged; restore the block from a backup",
+      cause,
+    });
+    this.path = path;
+    this.offsetBytes = offsetBytes;
+    this.reason = reason;
+  }
+}
