@@ -111,3 +111,13 @@ export function encodeMark(sequence: number, firstLost: number | undefined): Uin
   if (firstLost !== undefined) new DataView(data.buffer).setBigUint64(0, BigInt(firstLost), true);
   return encodeRecord(RECORD_MARK, sequence, sequence, data);
 }
+
+/** What a mark says; its data lie at bytes[dataOffset]. */
+export function decodeMark(
+  { sequence, dataBytes, dataOffset }: RecordHeader & { readonly dataOffset: number },
+  bytes: Uint8Array,
+): { readonly sequence: number; readonly firstLost: number | undefined } {
+  if (dataBytes < 8) return { sequence, firstLost: undefined };
+  const view = new DataView(bytes.buffer, bytes.byteOffset + dataOffset, 8);
+  return { sequence, firstLost: Number(view.getBigUint64(0, true)) };
+}

@@ -16,6 +16,7 @@ import { join } from "node:path/posix";
 import { TsdbError } from "../../base/errors.ts";
 import type { Vfs } from "../../base/vfs.ts";
 import {
+  decodeMark,
   RECORD_MARK,
   RECORD_SAMPLES,
   SEGMENT_HEADER_BYTES,
@@ -39,6 +40,8 @@ export interface LogVisitor {
   beginSegment(index: number): void;
   /** A samples record, in the buffer that its reader has by now. */
   apply(record: WalRecord, buffer: RecordBuffer): Applied;
+  /** A mark, for those whom it tells something. */
+  mark?(mark: Mark): void;
   /** A record found no room: once this resolves it is applied again. */
   makeRoom(durable: number): Promise<void>;
   /** After each piece that was read and applied. @param durable all up to this sequence is durable */
@@ -78,6 +81,8 @@ export interface LogSummary {
   readonly lastSequence: number;
   readonly losses: readonly Loss[];
   readonly repairs: readonly Repair[];
+  /** In order. */
+  readonly segments: readonly Segment[];
   /** No segment has this index or a higher one. */
   readonly nextIndex: number;
 }
@@ -118,8 +123,9 @@ async function withReader<T>(
 }
 
 /** A segment as far as it was read. */
-interface Segment {
+export interface Segment {
   readonly index: number;
+  readonly sizeBytes: number;
   /** Behind the last record that was applied. */
   readonly endBytes: number;
   /** Of the last record; undefined when there is none. */
@@ -182,6 +188,7 @@ class LogWalk {
       for (let record = reader.next(); record; record = reader.next()) {
         if (record.type === RECORD_MARK) {
           segment.isMarked = true;
+          this.#visitor.mark?.(decodeMark(record, reader.buffer.bytes));
           this.#advance(record.sequence, record.sequence);
           continue;
         }
@@ -201,7 +208,8 @@ class LogWalk {
     this.#visitor.endSegment(index, reader.sizeBytes);
     const damage = isMisnamed ? `its header says that it is segment ${header.index}` : reader.damage?.reason;
     const isOurs = header.kind === "valid" || reader.sizeBytes <= SEGMENT_HEADER_BYTES;
-    this.#segments.push({ ...segment, endBytes: reader.offsetBytes, damage, isMisnamed, isOurs });
+    const { sizeBytes } = reader;
+    this.#segments.push({ ...segment, sizeBytes, endBytes: reader.offsetBytes, damage, isMisnamed, isOurs });
   }
 
   async #apply(record: WalRecord, reader: SegmentReader, path: string): Promise<boolean> {
@@ -283,7 +291,7 @@ class LogWalk {
     if (this.#lostInTail >= next) this.#lose(next, this.#lostInTail);
     const lastSequence = Math.max(next - 1, this.#lostInTail);
     const repairs = this.#segments.flatMap((segment) => this.#repairsOf(segment));
-    return { records: this.#records, lastSequence, losses: this.#losses, repairs };
+    return { records: this.#records, lastSequence, losses: this.#losses, repairs, segments: this.#segments };
   }
 
   #repairsOf(segment: Segment): Repair[] {
