@@ -140,7 +140,7 @@ export class KernelHead {
   /** Series that match, by a matcher's own text: literals and plain regular expressions that JavaScript reads alike. */
   select(slot: number, matchers: readonly Matcher[], mint: number, maxt: number): number[] {
     const { kernel, memory } = this;
-    const refs = kernel.selectAll(slot, 0) >>> 0;
+    const refs = kernel.selectAll(slot, 0, kernel.refCount()) >>> 0;
     for (const { type, name, value } of matchers) {
       const pattern = new RegExp(`^(?:${value})$`);
       const isNegative = type === "!=" || type === "!~";

@@ -21,6 +21,8 @@ export class ReaderSlots {
 
   /** The worker is dead: what it had pinned holds nothing up any more. */
   free(slot: number): void {
-    if (this.#taken.delete(slot)) this.#memory.kernel.unpin(slot);
+    if (!this.#taken.delete(slot)) return;
+    this.#memory.kernel.unpin(slot);
+    this.#memory.kernel.unpinView(slot);
   }
 }

@@ -26,6 +26,7 @@ export interface NamedCount {
 const CHECK_EVERY = 16_384;
 
 /**
+ * Needs a view.
  * @param limit entries of each list
  * @param check called now and then. @throws to stop
  */
@@ -44,10 +45,13 @@ export function cardinality(memory: HeadMemory, limit: number, check: () => void
   const metricNameId = findMetricName(names, nameOf);
   const metrics = new Largest(limit);
   const pairs = new Largest(limit);
-  const pairCount = memory.u32(at.H_PAIR_NEXT);
-  for (let id = 0; id < pairCount; id++) {
+  let pairCount = 0;
+  for (let id = 0, end = memory.u32(at.H_PAIR_NEXT); id < end; id++) {
     if (id % CHECK_EVERY === 0) check();
     const series = kernel.pairPostings(id) >>> 0;
+    // An id that is free, or of a pair that is gone or not yet complete.
+    if (series === 0) continue;
+    pairCount++;
     const nameId = kernel.pairNameId(id) >>> 0;
     // A name that came after they were counted waits for the next time.
     if (nameId < names) memoryByName[nameId]! += series * (kernel.pairValueBytes(id) >>> 0);

@@ -1,7 +1,8 @@
 /**
  * The head as a query worker reads it: attached to the writer's shared memory, in a reader slot of its own. The worker
- * never writes outside its slot's scratch, takes no lock, and pins an epoch only while it copies one batch, so a slow
- * query holds up nothing.
+ * never writes outside its slot and scratch and takes no lock. It pins a view from the opening of a querier to its
+ * closing, so that refs and pair ids mean the same all the time, and the epoch of chunks only while it copies one batch:
+ * a slow query holds up nothing but the freeing of what series left behind that went away.
  *
  *   matchers → ids of label pairs (here: names, values, regular expressions) → refs (kernel: postings and bitmaps)
  *            → encoded chunks (kernel: open ones from cells, sealed ones from the seal blocks; else from chunk files)
@@ -29,6 +30,8 @@ export class HeadStorage {
   readonly #memory: HeadMemory;
   readonly #slot: number;
   readonly #files: ChunkFileReader;
+  /** Queriers and the like that are open: the slot has one view for all of them, that of the first. */
+  #views = 0;
 
   constructor(attachment: HeadAttachment, vfs: Vfs = realVfs) {
     this.#memory = HeadMemory.attach(attachment.module, attachment.memory);
@@ -41,23 +44,46 @@ export class HeadStorage {
     return {
       mint: Number.NEGATIVE_INFINITY,
       maxt: Number.POSITIVE_INFINITY,
-      querier: (context) => new HeadQuerier(this.#memory, this.#slot, this.#files, context, floorMs),
+      querier: (context) =>
+        new HeadQuerier(this.#memory, this.#slot, this.#files, context, { floorMs, closeView: this.#openView() }),
     };
   }
 
   /** Counts over the whole head, of which each list has at most `limit` entries. */
   cardinality(limit: number, budget: Budget): CardinalityStats {
-    return cardinality(this.#memory, limit, () => budget.check());
+    const closeView = this.#openView();
+    try {
+      return cardinality(this.#memory, limit, () => budget.check());
+    } finally {
+      closeView();
+    }
+  }
+
+  /** @returns what closes it again, once */
+  #openView(): () => void {
+    const { kernel } = this.#memory;
+    if (this.#views++ === 0) kernel.pinView(this.#slot);
+    let isOpen = true;
+    return () => {
+      if (isOpen && --this.#views === 0) kernel.unpinView(this.#slot);
+      isOpen = false;
+    };
   }
 
   close(): void {
     this.#memory.kernel.unpin(this.#slot);
+    this.#memory.kernel.unpinView(this.#slot);
     this.#files.close();
   }
 }
 
 /** Refs between two looks at the budget. */
 const CHECK_EVERY = 65_536;
+
+interface QuerierOptions {
+  readonly floorMs: number;
+  readonly closeView: () => void;
+}
 
 class HeadQuerier implements SourceQuerier {
   readonly #memory: HeadMemory;
@@ -66,15 +92,23 @@ class HeadQuerier implements SourceQuerier {
   readonly #context: QueryContext;
   readonly #floorMs: number;
   readonly #labels: HeadLabels;
+  readonly #closeView: () => void;
   readonly #warnings = new Set<string>();
 
-  constructor(memory: HeadMemory, slot: number, files: ChunkFileReader, context: QueryContext, floorMs: number) {
+  constructor(
+    memory: HeadMemory,
+    slot: number,
+    files: ChunkFileReader,
+    context: QueryContext,
+    options: QuerierOptions,
+  ) {
     this.#memory = memory;
     this.#slot = slot;
     this.#files = files;
     this.#context = context;
-    this.#floorMs = floorMs;
+    this.#floorMs = options.floorMs;
     this.#labels = new HeadLabels(memory, slot, context.labels);
+    this.#closeView = options.closeView;
   }
 
   get warnings(): readonly string[] {
@@ -124,16 +158,19 @@ class HeadQuerier implements SourceQuerier {
 
   close(): void {
     this.#memory.kernel.unpin(this.#slot);
+    this.#closeView();
   }
 
   /** Refs of the series that match and may have samples in the range, ascending. */
   #refs(matchers: readonly Matcher[], mint: number, maxt: number): Uint32Array {
     const { kernel } = this.#memory;
+    // Before pairs are looked up: a series that comes meanwhile may have pairs that were not there to be found.
+    const end = kernel.refCount() >>> 0;
     const plans = matchers.map((matcher) => this.#labels.planMatcher(matcher, this.#context));
     const windowRefs = this.#memory.at.WINDOW_REFS;
     const found: Uint32Array[] = [];
-    for (let base = 0; base < kernel.refCount() >>> 0; base += windowRefs) {
-      const refs = kernel.selectAll(this.#slot, base) >>> 0;
+    for (let base = 0; base < end; base += windowRefs) {
+      const refs = kernel.selectAll(this.#slot, base, end) >>> 0;
       for (const { pairIds, subtract } of plans) this.#apply(base, refs, pairIds, subtract);
       for (;;) {
         this.#context.budget.check();

@@ -42,8 +42,10 @@ export const HEAD_CONSTANTS = [
   "H_EXAMPLE_COUNT",
   "H_FULL_CHUNKS",
   "H_HEAP_END",
+  "H_HEAP_FREE_BYTES",
   "H_HEAP_NEXT",
   "H_IGNORE_READERS",
+  "H_IGNORE_VIEWS",
   "H_LABELS_PER_SERIES_MAX",
   "H_LABEL_NAME_BYTES_MAX",
   "H_LABEL_VALUE_BYTES_MAX",
@@ -51,6 +53,8 @@ export const HEAD_CONSTANTS = [
   "H_MEMORY_BYTES_MAX",
   "H_MIN_TIME_MS",
   "H_OPEN_CHUNKS",
+  "H_PAIRS_FREE",
+  "H_PAIRS_GONE",
   "H_PAIR_NEXT",
   "H_PENDING",
   "H_PENDING_BYTES",
@@ -58,11 +62,13 @@ export const HEAD_CONSTANTS = [
   "H_RETENTION_MS",
   "H_SAMPLES_TOTAL",
   "H_SEAL_COUNT",
+  "H_SERIES_COLLECTED",
   "H_SERIES_COUNT",
   "H_SERIES_CREATED",
   "H_SERIES_NEXT",
   "H_SERIES_PER_REQUEST_MAX",
   "H_SERIES_ROWS",
+  "H_VIEW_LIMBO_COUNT",
   "H_WAL_ACTIVE",
   "H_WAL_BUFFER_0",
   "H_WAL_BUFFER_1",
@@ -103,6 +109,9 @@ export const INGEST = {
 /** What replayRecord and loadChunk answer (assembly/replay.ts). */
 export const REPLAY = { ok: 0, malformed: -1, full: -2, sealFirst: -3 } as const;
 
+/** What collectSome answers (assembly/collect.ts). */
+export const COLLECT = { done: 0, more: 1, unsynced: 2 } as const;
+
 /** reencodePending is done. */
 export const REENCODE_DONE = 0xffff_ffff;
 
@@ -133,11 +142,19 @@ export interface HeadExports {
   sealBlockData(index: number): number;
   dropChunks(first: number, count: number, before: number): number;
   advanceEpoch(): void;
-  /** Fresh memory, never given back. */
+  /** Begins to collect series that are gone, unless that is under way. */
+  collectBegin(): void;
+  /** Goes on with it, for about `work` times 10 ns; see COLLECT. */
+  collectSome(work: number): number;
+  /** Zero memory; it will not be given back. */
   allocateExtent(bytes: number): number;
   heapBytesUsed(): bigint;
 
-  // Readers: everything below is safe in other threads. Between pin and unpin nothing that was found goes away.
+  // Readers: everything below is safe in other threads.
+  /** Until unpinView, refs, ids and addresses that were found mean what they meant. For as long as a query takes. */
+  pinView(slot: number): void;
+  unpinView(slot: number): void;
+  /** Until unpin, chunks that were found stay as well. For as long as a batch takes. */
   pin(slot: number): void;
   unpin(slot: number): void;
   keyAddress(slot: number): number;
@@ -158,7 +175,8 @@ export interface HeadExports {
   pairNameBytes(id: number): number;
   pairValueAddress(id: number): number;
   pairValueBytes(id: number): number;
-  selectAll(slot: number, base: number): number;
+  /** `end` is refCount() before any pair was looked up. */
+  selectAll(slot: number, base: number, end: number): number;
   selectUnion(slot: number, base: number, refs: number, ids: number): void;
   selectApply(slot: number, refs: number, subtract: number): void;
   selectCollect(slot: number, base: number, refs: number): number;

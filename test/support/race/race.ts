@@ -156,6 +156,7 @@ class Readers {
     this.killed++;
     // It may have died pinned: nothing would ever be freed again.
     this.#writer.head.kernel.unpin(slot);
+    this.#writer.head.kernel.unpinView(slot);
     this.#start(slot);
   }
 

@@ -8,7 +8,7 @@ import { MergedStorage } from "../../../src/tsdb/query/merged-storage.ts";
 import { createMemory, instantiateKernel } from "../../../src/tsdb/kernel/load.ts";
 import type { Matcher } from "../../../src/tsdb/model/matcher.ts";
 import { LabelTable } from "../../../src/tsdb/promql/label-table.ts";
-import type { ChunkBatch, QueryContext, SeriesSelection } from "../../../src/tsdb/storage.ts";
+import type { ChunkBatch, Querier, QueryContext, SeriesSelection } from "../../../src/tsdb/storage.ts";
 import { Random } from "../random.ts";
 import {
   BLOCK_SERIES,
@@ -45,6 +45,7 @@ class Reader {
   readonly #batch: ChunkBatch;
   readonly #pause = new Int32Array(new SharedArrayBuffer(4));
   #used = BATCH_AT;
+  #querier: Querier | undefined;
 
   constructor(data: ReaderData) {
     this.#data = data;
@@ -82,8 +83,13 @@ class Reader {
   }
 
   step(): void {
-    if (this.#random.chance(0.2)) this.#readBlock();
-    else this.#readGroup();
+    try {
+      if (this.#random.chance(0.2)) this.#readBlock();
+      else this.#readGroup();
+    } finally {
+      this.#querier?.close();
+      this.#querier = undefined;
+    }
   }
 
   /** Samples of a group over some range: all there, each as it was written. */
@@ -171,6 +177,7 @@ class Reader {
     const budget = { addSeries: nothing, addSamples: nothing, addBytes: nothing, check: nothing };
     const context: QueryContext = { labels, budget };
     const querier = this.#storage.querier(context);
+    this.#querier = querier;
     const selection = querier.select(matchers, mint, maxt);
     Atomics.add(this.#data.counts, COUNTS.series, selection.seriesCount);
     return { labels, selection, warnings: () => querier.warnings };

@@ -158,6 +158,7 @@ export function sealOpen(hot: SeriesHot, cold: SeriesCold, ref: u32): void {
 export function dropOpen(hot: SeriesHot, before: f64): bool {
   if (hot.open == 0 || f64(hot.lastTimestampMs) >= before) return false;
   letGoOfOpen(hot);
+  header().emptiedSequence = header().walSequence;
   return true;
 }
 
@@ -400,6 +401,15 @@ export function dropEntries(cold: SeriesCold, before: f64): u32 {
   if (count == 0) return 0;
   publishList(cold, cell, entries, dropped);
   header().fullChunks -= count;
+  header().emptiedSequence = header().walSequence;
   if (retiredCells != 0) retireCells(retiredFirst, retiredLast, retiredCells);
   return count;
+}
+
+/** Takes from a series whose entries are all dropped what is left of its list. */
+export function clearList(cold: SeriesCold): void {
+  const cell = listFirstCell(cold.list);
+  publishList(cold, 0, 0, 0);
+  // The last cells of a list are let go of when they are used up; one may be in use in part.
+  if (cell != 0) retireCells(cell, cell, 1);
 }

@@ -92,6 +92,7 @@ export function createHead(hashKey0: u64, hashKey1: u64, bodyBytesMax: u32, deco
   h.heapStart = h.heapNext;
 
   h.epoch = 1;
+  h.viewEpoch = 1;
   h.walSegment = 1;
   h.chunkFileIndex = 1;
   h.chunkFileOffset = CHUNK_FILE_HEADER_BYTES;

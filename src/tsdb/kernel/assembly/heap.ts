@@ -1,14 +1,14 @@
 /**
- * The heap of a head's memory: slabs, and in them cells (64 B, for chunks) and blocks (for labels, postings, tables).
- * Only the writer allocates and frees. Cells are recycled, blocks live as long as the memory.
+ * The heap of a head's memory: cells (64 B in slabs, for chunks) and, in blocks.ts, everything else. Only the writer
+ * allocates and frees.
  *
- * A reader may still be following what the writer lets go of, so chains of cells first wait in limbo, untouched: a
- * queue of who and when (LimboEntry), in cells of its own. The epoch advances when every pinned reader has pinned the
- * present one; what was let go of two epochs ago can then be in nobody's hands. Readers take no locks and hold nothing
- * up for longer than one batch (pin, copy, unpin).
+ * A reader may still be following what the writer lets go of. Blocks and extents wait until no view is older
+ * (views.ts). Cells come and go much faster, so chains of them wait in a limbo of their own, untouched: a queue of who
+ * and when (LimboEntry), in cells too. The epoch advances when every pinned reader has pinned the present one; what was
+ * let go of two epochs ago can then be in nobody's hands. Readers take no locks and hold up cells for no longer than
+ * one batch (pin, copy, unpin).
  */
 import {
-  BLOCK_BYTES_MAX,
   CELL_BYTES,
   CELL_PAYLOAD,
   Header,
@@ -19,56 +19,32 @@ import {
   READERS,
   SLAB_BYTES,
 } from "./layout";
+import { allocateExtent, CANARY, HAS_CANARIES } from "./blocks";
+import { freeUnseen } from "./views";
 
-/** In the debug build a free cell's payload is filled with this, and checked when the cell is handed out again. */
-export const HAS_CANARIES: bool = ASC_OPTIMIZE_LEVEL < 3;
-const CANARY: u64 = 0xfeed_dead_cafe_beef;
-
-/** Whether `bytes` more can be handed out without failing. */
-export function hasHeap(bytes: u64): bool {
+/**
+ * Whether `bytes` more, and `inOnePiece` more in pieces that smaller free ones do not make up for (tables, pages of
+ * pairs, long texts), can be handed out without failing.
+ */
+export function hasHeap(bytes: u64, inOnePiece: u64 = 0): bool {
   const h = header();
-  return u64(h.heapNext) + bytes <= u64(h.heapEnd);
+  const fresh = u64(h.heapEnd - h.heapNext);
+  if (fresh >= bytes + inOnePiece) return true;
+  // Slabs and pages of series are cut from free extents too; two such extents may be begun and not used up.
+  return fresh >= inOnePiece && fresh + h.freeLargeBytes >= bytes + inOnePiece + CUT_BYTES;
 }
+const CUT_BYTES: u64 = 1 << 20;
 
-/** Bytes in use, free cells not counted. */
+/** Bytes in use, what is free to be handed out again not counted. */
 export function heapBytesUsed(): u64 {
   const h = header();
-  return u64(h.heapNext - h.heapStart) - u64(h.cellsFree) * CELL_BYTES;
+  return u64(h.heapNext - h.heapStart) - u64(h.cellsFree) * CELL_BYTES - h.freeBytes;
 }
 
-/** Fresh memory, zero, 64-byte aligned, never returned. The caller has made sure that there is room (hasHeap). */
-export function allocateExtent(bytes: u32): usize {
-  const h = header();
-  bytes = (bytes + 63) & ~63;
-  if (!hasHeap(bytes)) unreachable();
-  const address = h.heapNext;
-  h.heapNext = address + bytes;
-  return address;
-}
-
-/** A block of at least `bytes`, zero, 8-byte aligned, never returned. */
-export function allocateBlock(bytes: u32): usize {
-  const h = header();
-  bytes = (bytes + 7) & ~7;
-  if (bytes > BLOCK_BYTES_MAX) return allocateExtent(bytes);
-  if (h.slabEnd - h.slabNext < bytes) {
-    h.slabNext = u32(allocateExtent(SLAB_BYTES));
-    h.slabEnd = h.slabNext + SLAB_BYTES;
-  }
-  const block = h.slabNext;
-  h.slabNext = block + bytes;
-  return block;
-}
-
-/** What allocating `bytes` in `blocks` blocks can take from the heap, rests of slabs included. */
-export function heapBytesForBlocks(bytes: u64, blocks: u64): u64 {
-  const rounded = bytes + blocks * 64;
-  return rounded + rounded / (SLAB_BYTES / BLOCK_BYTES_MAX - 1) + SLAB_BYTES;
-}
-
-/** What allocating `cells` cells can take from the heap. */
+/** What allocating `cells` cells can take from the heap, free ones aside. */
 export function heapBytesForCells(cells: u64): u64 {
-  return cells * CELL_BYTES + SLAB_BYTES;
+  const free = u64(header().cellsFree);
+  return cells <= free ? 0 : (cells - free) * CELL_BYTES + SLAB_BYTES;
 }
 
 /** A cell whose link is 0; its payload is undefined. */
@@ -171,6 +147,8 @@ function reclaimCells(entriesMax: u32): void {
 
 /** Chains freed per request at most: some tens of microseconds. */
 const RECLAIM_PER_REQUEST: u32 = 1024;
+/** And so many blocks that no view can see any more. */
+const FREE_PER_REQUEST: u32 = 256;
 
 /** Advances the epoch if all pinned readers allow it, and frees what is due. Cheap; called once per request. */
 export function advanceEpoch(): void {
@@ -187,6 +165,7 @@ export function advanceEpoch(): void {
     atomic.store<u32>(changetype<usize>(h) + offsetof<Header>("epoch"), next);
   }
   reclaimCells(RECLAIM_PER_REQUEST);
+  freeUnseen(FREE_PER_REQUEST);
 }
 
 /** A reader says that from here to `unpin` it may follow what is published now. */

@@ -19,7 +19,10 @@ export { beginSegment, reencodePending, setSynced, takeRecords } from "./wal";
 export { loadChunk, replayRecord } from "./replay";
 export { sealBlockData, sealRelease, sealTake, sealUntake } from "./chunk";
 export { dropChunks } from "./retention";
-export { advanceEpoch, allocateExtent, heapBytesUsed, pin, unpin } from "./heap";
+export { allocateExtent } from "./blocks";
+export { advanceEpoch, heapBytesUsed, pin, unpin } from "./heap";
+export { pinView, unpinView } from "./views";
+export { collectBegin, collectSome } from "./collect";
 export {
   gather,
   keyAddress,

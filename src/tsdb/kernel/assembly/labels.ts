@@ -24,11 +24,11 @@ import {
   TABLE_NAMES,
   TABLE_PAIRS,
 } from "./layout";
-import { allocateBlock, heapBytesForBlocks } from "./heap";
+import { allocateBlock, heapBytesForBlocks } from "./blocks";
 import { equalBytes, isValidUtf8 } from "./bytes";
 import { hash32 } from "./hash";
 import { addPairPage, PAIR_PAGE_BYTES, pairOf } from "./postings";
-import { slotHash, slotId, tableBytesToInsert, tableInsert, tableRoot, tableSlot } from "./table";
+import { isSlotOf, slotId, tableBytesToInsert, tableInsert, tableRoot, tableSlot } from "./table";
 import { putVarint, varintBytes } from "./varint";
 
 /** A label as it was found in a message: where its name and value lie. */
@@ -49,7 +49,7 @@ export function nameOf(id: u32): Name {
 export function findName(address: usize, bytes: u32, hash: u32): u32 {
   const root = tableRoot(changetype<Table>(TABLE_NAMES));
   for (let at = hash, slot = tableSlot(root, at); slot != 0; slot = tableSlot(root, ++at)) {
-    if (slotHash(slot) != hash) continue;
+    if (!isSlotOf(slot, hash)) continue;
     const name = nameOf(slotId(slot));
     if (name.nameBytes == bytes && equalBytes(name.address, address, bytes)) return slotId(slot) + 1;
   }
@@ -60,7 +60,7 @@ export function findName(address: usize, bytes: u32, hash: u32): u32 {
 export function findPair(address: usize, bytes: u32, hash: u32): u32 {
   const root = tableRoot(changetype<Table>(TABLE_PAIRS));
   for (let at = hash, slot = tableSlot(root, at); slot != 0; slot = tableSlot(root, ++at)) {
-    if (slotHash(slot) != hash) continue;
+    if (!isSlotOf(slot, hash)) continue;
     const pair = pairOf(slotId(slot));
     if (pair.wireBytes == bytes && equalBytes(pair.address, address, bytes)) return slotId(slot) + 1;
   }
@@ -70,7 +70,7 @@ export function findPair(address: usize, bytes: u32, hash: u32): u32 {
 /** Whether there are ids for so many pairs more. */
 export function hasIdsForPairs(pairs: u32): bool {
   const h = header();
-  return h.pairNext + pairs <= PAIR_PAGES_MAX * PAIRS_PER_PAGE && h.nameNext + pairs <= NAMES_MAX;
+  return h.pairNext - h.pairsFree + pairs <= PAIR_PAGES_MAX * PAIRS_PER_PAGE && h.nameNext + pairs <= NAMES_MAX;
 }
 
 /** Memory that interning `pairs` pairs of `bytes` wire bytes in all may take. */
@@ -108,9 +108,15 @@ export function internPair(address: usize, bytes: u32): u32 {
   const hash = hash32(address, bytes, h.scratch);
   const found = findPair(address, bytes, hash);
   if (found != 0) return found - 1;
-  const id = h.pairNext;
-  addPairPage(id);
+  let id = h.pairNext;
+  const isReused = h.pairFree != 0;
+  if (isReused) {
+    id = h.pairFree - 1;
+    h.pairFree = pairOf(id).nextOfName;
+    h.pairsFree--;
+  } else addPairPage(id);
   const pair = pairOf(id);
+  pair.gone = 0;
   const copy = allocateBlock(bytes);
   memory.copy(copy, address, bytes);
   pair.address = u32(copy);
@@ -122,7 +128,7 @@ export function internPair(address: usize, bytes: u32): u32 {
   tableInsert(changetype<Table>(TABLE_PAIRS), hash, id);
   name.pairCount++;
   atomic.store<u32>(changetype<usize>(name) + offsetof<Name>("firstPair"), id + 1);
-  atomic.store<u32>(changetype<usize>(h) + offsetof<Header>("pairNext"), id + 1);
+  if (!isReused) atomic.store<u32>(changetype<usize>(h) + offsetof<Header>("pairNext"), id + 1);
   return id;
 }
 

@@ -6,7 +6,7 @@
  *   0          first page: never used, so that address 0 can mean "none"; from CRC_TABLES on, tables computed once
  *   64 KiB     Header: the roots of everything else
  *   128 KiB    fixed regions, sized at creation (createHead); what is never touched costs no memory
- *   heapStart  slabs of 64 KiB, handed out in order and never returned; the cells in them are recycled
+ *   heapStart  extents of 4 KiB and more (blocks.ts), among them slabs of 64 KiB full of cells (heap.ts) or blocks
  *
  * A memory has one writer (the thread that created it) and any number of readers. What readers may see changes only by
  * one atomic store of one word, marked "published" below; docs/internals/memory.md has the argument.
@@ -140,6 +140,8 @@ export const FLAG_WAL_FIRST: u8 = 1;
 export const FLAG_REPLAY_BASE: u8 = 2;
 /** The ref has a hot line only because a head chunk file names it; no WAL record has declared its labels yet. */
 export const FLAG_UNDECLARED: u8 = 4;
+/** In the first line of a page: it has no series left and waits to be freed. */
+export const FLAG_PAGE_RETIRED: u8 = 128;
 
 /** The rest of a series: one cache line. */
 @unmanaged
@@ -176,27 +178,35 @@ export const ENTRIES_INLINE: u32 = 2;
 /** Of SeriesCold.list: at most ENTRIES_INLINE + ENTRIES_PER_CELL - 1 entries are dropped and not yet unlinked. */
 export const LIST_DROPPED_MASK: u32 = CELL_BYTES - 1;
 
-/** A label pair, interned once, as it stands on the wire: 0x0a nameBytes name 0x12 valueBytes value. */
+/**
+ * A label pair, interned once, as it stands on the wire: 0x0a nameBytes name 0x12 valueBytes value. When no series has
+ * it any more it is taken out of its name's list and of the table, and its id is used again.
+ */
 @unmanaged
 export class Pair {
   /** Of the wire bytes. */
   address: u32;
   wireBytes: u32;
+  /**
+   * Published: first block | count u32 << 32 of the postings, refs of the series that have the pair, delta varints in
+   * chained blocks (postings.ts). 0 when there are none: then the rest may be anything.
+   */
+  postings: u64;
   nameId: u32;
-  /** Next pair of the same name, as id + 1; 0 ends the list. */
+  /** Published: next pair of the same name, as id + 1; 0 ends the list. Of a free id: the next free one. */
   nextOfName: u32;
-  /** Postings: refs of the series that have the pair, delta varints in chained blocks (postings.ts). */
-  firstBlock: u32;
   lastBlock: u32;
-  /** Published: how many postings there are. */
-  postingCount: u32;
   lastRef: u32;
   /** Header.walSegment when the pair was last declared in the WAL, and its symbol id there. */
   walSegment: u32;
   walSymbol: u32;
+  /** How many of the postings are of series that are gone; PAIR_GONE: the pair itself is. */
+  gone: u32;
+  spare: u32;
 }
+export const PAIR_GONE: u32 = 0xffffffff;
 
-/** A label name. `firstPair` is published. */
+/** A label name. `firstPair` is published. Names stay: there are few. */
 @unmanaged
 export class Name {
   address: u32;
@@ -204,22 +214,31 @@ export class Name {
   /** Newest pair of this name, as id + 1. */
   firstPair: u32;
   pairCount: u32;
+  /** Pairs in the list that are gone. */
+  goneCount: u32;
 }
 
 /**
  * An open-addressing table of u64 slots: hash u32 << 32 | id + 1. A slot's place follows from its hash alone, so a
- * table doubles without looking at what the ids stand for (table.ts).
+ * table is written anew without looking at what the ids stand for (table.ts).
  */
 @unmanaged
 export class Table {
   /** Published: address u32 | slots - 1 as u32 << 32, of a table that holds every id. */
   root: u64;
-  /** The same of the table twice its size that is being filled, or 0. */
+  /** The same of the table that is being filled to take its place, or 0. */
   next: u64;
   /** Slots of `root` that `next` has. */
   moved: u32;
+  /** Slots that are not empty, and how many of them are REMOVED. */
   count: u32;
+  removed: u32;
+  nextCount: u32;
+  nextRemoved: u32;
+  spare: u32;
 }
+/** A slot whose id was removed: searches go on behind it, and an id may take it. */
+export const REMOVED: u64 = 0x1_0000_0000;
 
 /**
  * A block of chunks on their way to a head chunk file: entries that go to `position`. The queue of blocks (SEAL_QUEUE)
@@ -378,6 +397,21 @@ export class Header {
   /** Cells that went through limbo. */
   cellsReclaimed: u64;
 
+  /** Free blocks and extents (blocks.ts): their bytes, and those of the large extents among them. */
+  freeBytes: u64;
+  freeLargeBytes: u64;
+  /** Published: readers pin it as their view (views.ts). */
+  viewEpoch: u32;
+  /** In which something was last retired. */
+  viewRetired: u32;
+  /** Queue of ViewLimboEntry in a chain of blocks. */
+  viewLimboFirst: u32;
+  viewLimboLast: u32;
+  viewLimboFront: u32;
+  viewLimboCount: u32;
+  /** Debug build only: as ignoreReaders, for views. */
+  ignoreViews: u32;
+
   // Series and labels.
   /** Published: a ref below it that is in use is complete, postings included; those not in use have hash 0. */
   seriesNext: u32;
@@ -386,6 +420,14 @@ export class Header {
   /** Published. */
   pairNext: u32;
   seriesCreated: u64;
+  seriesCollected: u64;
+  /** A free pair id + 1, the first of a list, and how many there are; pairs that are gone and not yet free. */
+  pairFree: u32;
+  pairsFree: u32;
+  pairsGone: u32;
+  spare: u32;
+  /** Newest sequence when a series last lost chunks: once it is durable, no empty series has a row that is not. */
+  emptiedSequence: u64;
 
   // Open and full chunks.
   openChunks: u32;
@@ -471,9 +513,19 @@ export const TABLE_PAIRS: usize = HEADER + 4096 + 64;
 export const TABLE_NAMES: usize = HEADER + 4096 + 128;
 export const REJECT_COUNTS: usize = HEADER + 4352; // u32 per reason, of the last request
 export const EXAMPLES: usize = HEADER + 4608;
+/** Heads of the lists of free extents, by the logarithm of their size, and of free blocks, by class (blocks.ts). */
+export const FREE_EXTENTS: usize = HEADER + 5120; // 32 u32
+export const FREE_BLOCKS: usize = HEADER + 5376; // 64 u32
+export const COLLECTION: usize = HEADER + 5632;
+/** The Pair whose postings are being written anew. */
+export const COLLECTION_PAIR: usize = HEADER + 5760;
 /** Per reader: the epoch it has pinned, 0 when it reads nothing; one cache line each. Published by the reader. */
 export const READERS: usize = HEADER + 8192;
 export const READER_BYTES: u32 = 64;
+/** In it: the epoch of its view, 0 without a query. Published by the reader. */
+export const READER_VIEW: u32 = 4;
+/** Blocks of the queue of what views may still see. */
+export const VIEW_LIMBO_BYTES: u32 = 4096;
 export const SEAL_CONTROL: usize = HEADER + 16384;
 /** Larger blocks are taken from the heap directly. */
 export const BLOCK_BYTES_MAX: u32 = 4096;

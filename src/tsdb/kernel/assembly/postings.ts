@@ -2,13 +2,16 @@
  * Postings: for each label pair the refs of the series that have it, as delta varints in a chain of blocks. Refs rise
  * while series are created; replay may declare them in another order, then a delta wraps around (modulo 2^32).
  *   block: next u32 | usedBytes u16 | capacityBytes u16 | varints...
- * A varint never crosses blocks. The writer appends bytes, then publishes Pair.postingCount; a reader decodes exactly
- * the count it loaded. A pair of one series owns 16 bytes; blocks double up to 4 KiB.
+ * A varint never crosses blocks. The writer appends bytes, then publishes Pair.postings, first block and count in one
+ * word; a reader decodes exactly the count it loaded. A pair of one series owns 16 bytes; blocks double up to 4 KiB.
+ *
+ * Series that are gone leave their refs behind: readers know them by their lines. When they are many, the postings are
+ * written anew without them and published as a whole (collect.ts).
  */
-import { header, Pair, PAIR_PAGE_BITS, PAIRS_PER_PAGE, PAIR_PAGES_MAX } from "./layout";
-import { allocateBlock, allocateExtent, heapBytesForBlocks } from "./heap";
+import { header, Pair, PAIR_GONE, PAIR_PAGE_BITS, PAIRS_PER_PAGE, PAIR_PAGES_MAX } from "./layout";
+import { allocateBlock, allocateFresh, freeBlock, heapBytesForBlocks } from "./blocks";
 
-const BLOCK_HEADER: u32 = 8;
+export const BLOCK_HEADER: u32 = 8;
 const FIRST_BLOCK_BYTES: u32 = 16;
 const LAST_BLOCK_BYTES: u32 = 4096;
 
@@ -28,7 +31,7 @@ export function pairOf(id: u32): Pair {
 export function addPairPage(id: u32): void {
   if ((id & (PAIRS_PER_PAGE - 1)) != 0) return;
   if (id >> PAIR_PAGE_BITS >= PAIR_PAGES_MAX) unreachable();
-  const page = allocateExtent(PAIR_PAGE_BYTES);
+  const page = allocateFresh(PAIR_PAGE_BYTES);
   store<u32>(usize(header().pairDirectory) + (usize(id >> PAIR_PAGE_BITS) << 2), u32(page));
 }
 
@@ -37,10 +40,30 @@ export function heapBytesForPostings(pairs: u32): u64 {
   return heapBytesForBlocks(u64(pairs) * LAST_BLOCK_BYTES, pairs);
 }
 
+/** Of Pair.postings. */
+@inline
+export function postingsFirst(word: u64): usize {
+  return usize(u32(word));
+}
+@inline
+export function postingsCount(word: u64): u32 {
+  return u32(word >> 32);
+}
+@inline
+export function loadPostings(pair: Pair): u64 {
+  return atomic.load<u64>(changetype<usize>(pair) + offsetof<Pair>("postings"));
+}
+@inline
+export function publishPostings(pair: Pair, first: usize, count: u32): void {
+  atomic.store<u64>(changetype<usize>(pair) + offsetof<Pair>("postings"), u64(first) | (u64(count) << 32));
+}
+
 export function appendPosting(pair: Pair, ref: u32): void {
-  let delta = pair.postingCount == 0 ? ref : ref - pair.lastRef;
+  const word = pair.postings;
+  let first = postingsFirst(word);
+  let delta = word == 0 ? ref : ref - pair.lastRef;
   const bytes: u32 = delta < 1 << 7 ? 1 : delta < 1 << 14 ? 2 : delta < 1 << 21 ? 3 : delta < 1 << 28 ? 4 : 5;
-  let block = usize(pair.lastBlock);
+  let block: usize = word == 0 ? 0 : usize(pair.lastBlock);
   let used: u32 = block == 0 ? 0 : load<u16>(block, 4);
   let capacity: u32 = block == 0 ? 0 : load<u16>(block, 6);
   if (used + bytes > capacity) {
@@ -50,7 +73,7 @@ export function appendPosting(pair: Pair, ref: u32): void {
     store<u32>(fresh, 0);
     store<u16>(fresh, 0, 4);
     store<u16>(fresh, u16(capacity), 6);
-    if (block == 0) pair.firstBlock = u32(fresh);
+    if (block == 0) first = fresh;
     else store<u32>(block, u32(fresh));
     pair.lastBlock = u32(fresh);
     block = fresh;
@@ -64,13 +87,14 @@ export function appendPosting(pair: Pair, ref: u32): void {
   store<u8>(at, u8(delta));
   store<u16>(block, u16(used + bytes), 4);
   pair.lastRef = ref;
-  atomic.store<u32>(changetype<usize>(pair) + offsetof<Pair>("postingCount"), pair.postingCount + 1);
+  publishPostings(pair, first, postingsCount(word) + 1);
 }
 
 /** Sets the bit of each posting in [base, base + bits) in a bitmap. */
 export function markPostings(pair: Pair, bitmap: usize, base: u32, bits: u32): void {
-  let left = atomic.load<u32>(changetype<usize>(pair) + offsetof<Pair>("postingCount"));
-  let block = usize(pair.firstBlock);
+  const word = loadPostings(pair);
+  let left = postingsCount(word);
+  let block = postingsFirst(word);
   let at = block + BLOCK_HEADER;
   let end = at + load<u16>(block, 4);
   let ref: u32 = 0;
@@ -97,4 +121,24 @@ export function markPostings(pair: Pair, bitmap: usize, base: u32, bits: u32): v
     const word = bitmap + (usize(bit >> 6) << 3);
     store<u64>(word, load<u64>(word) | (u64(1) << (bit & 63)));
   }
+}
+
+/** Frees a block of postings that nobody can see. @returns the next one of its chain, 0 behind the last */
+export function freePostingBlock(block: usize): u32 {
+  const next = load<u32>(block);
+  freeBlock(block, BLOCK_HEADER + load<u16>(block, 6));
+  return next;
+}
+
+/** Makes the id of a pair that nobody can see free for another; its text was freed. */
+export function freePair(id: u32): void {
+  const h = header();
+  const pair = pairOf(id);
+  // No segment of the log has the next pair of this id as a symbol.
+  memory.fill(changetype<usize>(pair), 0, offsetof<Pair>());
+  pair.gone = PAIR_GONE;
+  pair.nextOfName = h.pairFree;
+  h.pairFree = id + 1;
+  h.pairsFree++;
+  h.pairsGone--;
 }

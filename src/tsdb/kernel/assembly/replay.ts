@@ -19,7 +19,8 @@ import {
   TIME_MS_MAX,
 } from "./layout";
 import { appendSample, heapBytesForSamples } from "./append";
-import { addEntry, hasRoomToSeal } from "./chunk";
+import { addEntry, dropEntries, dropOpen, hasRoomToSeal } from "./chunk";
+import { forgetSeries } from "./collect";
 import { advanceEpoch, heapBytesForCells, hasHeap } from "./heap";
 import {
   compareBytes,
@@ -46,6 +47,7 @@ import {
 } from "./series";
 import { siphash128 } from "./siphash";
 import { BAD, putVarint, readVarint, unzigzag, varintBytes } from "./varint";
+import { heapBytesToRetire } from "./views";
 import { SAMPLE_BYTES_SHIFT, SAMPLE_HAS_REF, SAMPLE_HAS_TIME, SAMPLE_TRAILING_SHIFT, SAMPLE_WHOLE_VALUE } from "./wal";
 import { getBase, putBase } from "./xor-bases";
 
@@ -112,7 +114,7 @@ function replaySymbols(count: u32, end: usize): i32 {
     }
     if (h.walSymbolNext == SYMBOLS_MAX || !hasIdsForPairs(1)) return REPLAY_FULL;
     const wireBytes = wireBytesOf(nameBytes, valueBytes);
-    if (!hasHeap(heapBytesForPairs(1, wireBytes))) return REPLAY_FULL;
+    if (!hasHeap(0, heapBytesForPairs(1, wireBytes))) return REPLAY_FULL;
     // Written anew, so that one pair has one spelling.
     const wire = usize(h.canonical);
     store<u8>(wire, 0x0a);
@@ -176,7 +178,12 @@ function declareSeries(ref: u32, ids: usize, labels: u32): i32 {
   siphash128(h.hashKey0, h.hashKey1, h.canonical, bytes, hash);
   const low = load<u64>(hash);
   const high = load<u64>(hash, 8);
-  const known = findSeries(low, high);
+  let known = findSeries(low, high);
+  if (known != 0 && known - 1 < ref) {
+    // The series went away and came back under another ref: all that it had was gone by then.
+    if (!giveUp(known - 1)) return REPLAY_FULL;
+    known = 0;
+  }
   if (known == 0) {
     if (!canCreateSeries(h.canonical, bytes, ref + 1, 0)) return REPLAY_FULL;
     ensurePage(ref);
@@ -188,6 +195,15 @@ function declareSeries(ref: u32, ids: usize, labels: u32): i32 {
   hot.walSegment = u16(h.walSegment);
   hot.flags = (hot.flags | FLAG_WAL_FIRST) & ~FLAG_REPLAY_BASE;
   return REPLAY_OK;
+}
+
+/** Forgets a series, with what samples it has. @returns false when there is no memory to note what is let go of */
+function giveUp(ref: u32): bool {
+  if (!hasHeap(heapBytesForCells(4) + heapBytesToRetire(1))) return false;
+  while (dropEntries(coldOf(ref), Infinity) != 0) {}
+  dropOpen(hotOf(ref), Infinity);
+  forgetSeries(ref);
+  return true;
 }
 
 function replaySamples(count: u32, end: usize): i32 {

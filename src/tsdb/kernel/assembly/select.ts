@@ -43,8 +43,8 @@ import {
 import { hash32 } from "./hash";
 import { pin, unpin } from "./heap";
 import { findName, findPair, nameOf, wireName, wireNameBytes, wireValue } from "./labels";
-import { markPostings, pairOf } from "./postings";
-import { coldOf, hasPage, hotOf } from "./series";
+import { loadPostings, markPostings, pairOf, postingsCount } from "./postings";
+import { coldOf, hotOf, isInUse } from "./series";
 
 /** Refs in one window. */
 export const WINDOW_REFS: u32 = 8 << 20;
@@ -144,8 +144,12 @@ export function listPairs(slot: u32, nameId: u32, after: u32): u32 {
 export function pairNameId(id: u32): u32 {
   return pairOf(id).nameId;
 }
+/** How many series have the pair; with none, nothing else of it may be looked at. */
 export function pairPostings(id: u32): u32 {
-  return pairOf(id).postingCount;
+  const pair = pairOf(id);
+  const count = postingsCount(loadPostings(pair));
+  // A pair that is gone has none; those of series that are gone may be counted a moment too late.
+  return count == 0 ? 0 : count - min(pair.gone, count);
 }
 export function pairNameAddress(id: u32): u32 {
   return u32(wireName(pairOf(id).address));
@@ -161,9 +165,13 @@ export function pairValueBytes(id: u32): u32 {
   return pair.address + pair.wireBytes - u32(wireValue(pair.address));
 }
 
-/** Starts a window at ref `base`: everything matches. @returns refs in it */
-export function selectAll(slot: u32, base: u32): u32 {
-  const refs = min<u32>(WINDOW_REFS, refCount() - base);
+/**
+ * Starts a window at ref `base`: every ref below `end` matches. `end` is what refCount said before any pair was looked
+ * up: a pair that came later has no series below it, and one that was gone before was not found.
+ * @returns refs in it
+ */
+export function selectAll(slot: u32, base: u32, end: u32): u32 {
+  const refs = min<u32>(WINDOW_REFS, end - base);
   const matched = scratch(slot);
   const whole = refs >> 6;
   memory.fill(matched, 0xff, usize(whole) << 3);
@@ -212,8 +220,8 @@ export function selectCollect(slot: u32, base: u32, refs: u32): u32 {
       }
       const ref = base + (i << 6) + u32(ctz(bits));
       bits &= bits - 1;
-      // A ref that only a chunk file names has no labels, and lines exist only in pages that are used.
-      if (hasPage(ref) && (hotOf(ref).hashLow | hotOf(ref).hashHigh) != 0) {
+      // A ref that only a chunk file names has no labels, nor has one whose series is gone.
+      if (isInUse(ref)) {
         store<u32>(list + (usize(count++) << 2), ref);
       }
     }

@@ -15,10 +15,11 @@ import {
   Table,
   TABLE_SERIES,
 } from "./layout";
-import { allocateExtent, hasHeap, heapBytesForBlocks, heapBytesUsed } from "./heap";
+import { allocateExtent, heapBytesForBlocks } from "./blocks";
+import { hasHeap, heapBytesUsed } from "./heap";
 import { countPairs, hasIdsForPairs, heapBytesForPairs, internPairs, keepPairs } from "./labels";
 import { appendPosting, heapBytesForPostings, pairOf } from "./postings";
-import { slotHash, slotId, tableBytesToInsert, tableInsert, tableRoot, tableSlot } from "./table";
+import { isSlotOf, slotId, tableBytesToInsert, tableInsert, tableRoot, tableSlot } from "./table";
 
 const LINE: u32 = 64;
 /** A page: the hot lines of its series, then their cold lines. */
@@ -45,13 +46,22 @@ export function hasPage(ref: u32): bool {
   return load<u32>(usize(header().seriesDirectory) + (usize(ref >> SERIES_PAGE_BITS) << 2)) != 0;
 }
 
+/** Whether `ref` is a series: it has labels, and has not been collected. For readers too: a page may go away. */
+@inline
+export function isInUse(ref: u32): bool {
+  const page = atomic.load<u32>(usize(header().seriesDirectory) + (usize(ref >> SERIES_PAGE_BITS) << 2));
+  if (page == 0) return false;
+  const hot = changetype<SeriesHot>(usize(page) + usize(ref & (SERIES_PER_PAGE - 1)) * LINE);
+  return (hot.hashLow | hot.hashHigh) != 0;
+}
+
 /** The ref of a known series + 1, or 0. */
 @inline
 export function findSeries(hashLow: u64, hashHigh: u64): u32 {
   const hash = u32(hashLow);
   const root = tableRoot(changetype<Table>(TABLE_SERIES));
   for (let at = hash, slot = tableSlot(root, at); slot != 0; slot = tableSlot(root, ++at)) {
-    if (slotHash(slot) != hash) continue;
+    if (!isSlotOf(slot, hash)) continue;
     const hot = hotOf(slotId(slot));
     if (hot.hashLow == hashLow && hot.hashHigh == hashHigh) return slotId(slot) + 1;
   }
@@ -62,12 +72,10 @@ export function findSeries(hashLow: u64, hashHigh: u64): u32 {
 export function canCreateSeries(canonical: usize, bytes: u32, refNext: u32, spareBytes: u64): bool {
   const pairs = countPairs(canonical, bytes);
   const need =
-    u64(SERIES_PAGE_BYTES) +
-    heapBytesForBlocks(pairs << 2, 1) +
-    heapBytesForPairs(pairs, bytes) +
-    heapBytesForPostings(pairs) +
-    tableBytesToInsert(changetype<Table>(TABLE_SERIES), 1);
-  return u64(refNext) <= REFS_MAX && hasIdsForPairs(pairs) && hasHeap(need + spareBytes);
+    u64(SERIES_PAGE_BYTES) + heapBytesForBlocks(pairs << 2, 1) + heapBytesForBlocks(bytes, pairs * 2) +
+    heapBytesForPostings(pairs) + spareBytes;
+  const inOnePiece = heapBytesForPairs(pairs, bytes) + tableBytesToInsert(changetype<Table>(TABLE_SERIES), 1);
+  return u64(refNext) <= REFS_MAX && hasIdsForPairs(pairs) && hasHeap(need, inOnePiece);
 }
 
 /** Whether the head may take one more series with these labels: the memory limit holds for new series only. */
