@@ -57,7 +57,7 @@ export class BlockReader {
 
   /** Reads what is deleted of the block, as of now. @throws CorruptBlockError */
   readTombstones(): Tombstones {
-    return readTombstones(this.#vfs, this.dir);
+    return readTombstones(this.#vfs, this.dir, this.manifest !== undefined);
   }
 
   close(): void {

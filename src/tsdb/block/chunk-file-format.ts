@@ -16,6 +16,7 @@ export const CHUNK_FILE_HEADER_BYTES = 8;
 export const CHUNK_FILE_BYTES_MAX = 512 * 1024 * 1024;
 /** The longest that a chunk's length, encoding and checksum can be. */
 export const CHUNK_FRAME_BYTES_MAX = 5 + 1 + 4;
+const LENGTH_BYTES_MAX = 5;
 
 const PER_FILE = 2 ** 32;
 
@@ -35,5 +36,28 @@ export function chunkFileHeaderFault(header: Uint8Array): string | undefined {
   if (from.u32() !== CHUNK_MAGIC) return "it does not begin as a chunk file does";
   const version = from.u8();
   if (version !== CHUNK_FILE_VERSION) return `it has version ${version}; ${CHUNK_FILE_VERSION} can be read`;
+  return undefined;
+}
+
+/** Where the parts of a chunk are, in the bytes it was looked for in. */
+export interface ChunkFrame {
+  readonly encodingAt: number;
+  readonly dataAt: number;
+  readonly dataBytes: number;
+  /** Behind the checksum. */
+  readonly end: number;
+}
+
+/** The chunk at `at`, of which not all may be there; undefined when its length is not a length. */
+export function chunkFrameAt(bytes: Uint8Array, at: number): ChunkFrame | undefined {
+  let dataBytes = 0;
+  for (let i = 0, scale = 1; i < LENGTH_BYTES_MAX; i++, scale *= 128) {
+    const byte = bytes[at + i];
+    if (byte === undefined) return undefined;
+    dataBytes += (byte & 127) * scale;
+    if (byte >= 128) continue;
+    const encodingAt = at + i + 1;
+    return { encodingAt, dataAt: encodingAt + 1, dataBytes, end: encodingAt + 1 + dataBytes + 4 };
+  }
   return undefined;
 }

@@ -18,10 +18,10 @@ import { readBlockFile } from "../index/page-cache.ts";
 import type { ChunkMemory } from "../storage.ts";
 import {
   CHUNK_FILE_HEADER_BYTES,
-  CHUNK_FRAME_BYTES_MAX,
   chunkFileHeaderFault,
   chunkFileName,
   chunkFileOf,
+  chunkFrameAt,
   chunkOffsetOf,
 } from "./chunk-file-format.ts";
 
@@ -75,7 +75,7 @@ export class ChunkFilesReader {
     const corrupt = (reason: string): CorruptBlockError => new CorruptBlockError(file.path, offset, reason);
     let bytes: Uint8Array = new Uint8Array(Math.max(0, Math.min(GUESS_BYTES, sizeBytes - offset)));
     if (readBlockFile(file, bytes, offset) < bytes.byteLength) throw corrupt("the file has become shorter");
-    const frame = frameAt(bytes, 0);
+    const frame = chunkFrameAt(bytes, 0);
     if (frame === undefined || offset + frame.end > sizeBytes) throw corrupt("no chunk is there");
     if (frame.end > bytes.byteLength) {
       bytes = new Uint8Array(frame.end);
@@ -130,7 +130,7 @@ export class ChunkFilesReader {
   #showChunk(i: number, ref: number, piece: Piece, at: number, memory: ChunkMemory, visitor: ChunkVisitor): void {
     // Visitors reserve memory too, which may have made it another array.
     const bytes = memory.view(piece.address, piece.filled);
-    const frame = frameAt(bytes, at);
+    const frame = chunkFrameAt(bytes, at);
     if (frame === undefined || frame.end > piece.filled) return this.#readOne(i, ref, memory, visitor);
     const { encodingAt, dataAt, dataBytes, end } = frame;
     const crc = memory.kernel.crc32c(piece.address + encodingAt, end - 4 - encodingAt, 0) >>> 0;
@@ -192,26 +192,4 @@ function reserve(memory: ChunkMemory, bytes: number): number {
   const address = memory.reserve(bytes);
   assert(address !== undefined, "no room for chunks that were asked for");
   return address;
-}
-
-interface Frame {
-  readonly encodingAt: number;
-  readonly dataAt: number;
-  readonly dataBytes: number;
-  /** Behind the checksum. */
-  readonly end: number;
-}
-
-/** The chunk at `at`, of which not all may be there; undefined when its length is not a length. */
-function frameAt(bytes: Uint8Array, at: number): Frame | undefined {
-  let dataBytes = 0;
-  for (let i = 0, scale = 1; i < CHUNK_FRAME_BYTES_MAX - 5; i++, scale *= 128) {
-    const byte = bytes[at + i];
-    if (byte === undefined) return undefined;
-    dataBytes += (byte & 127) * scale;
-    if (byte >= 128) continue;
-    const encodingAt = at + i + 1;
-    return { encodingAt, dataAt: encodingAt + 1, dataBytes, end: encodingAt + 1 + dataBytes + 4 };
-  }
-  return undefined;
 }

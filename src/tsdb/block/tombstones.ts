@@ -101,10 +101,15 @@ export function decodeTombstones(bytes: Uint8Array): Tombstones {
   return tombstones;
 }
 
-/** Reads the tombstones of a block; none when it has no such file. @throws CorruptBlockError */
-export function readTombstones(vfs: Vfs, blockDir: string): Tombstones {
+/**
+ * Reads the tombstones of a block.
+ * @param isRequired whether a block without the file is damaged: ours all have one, and what was deleted must not come back
+ * @throws CorruptBlockError
+ */
+export function readTombstones(vfs: Vfs, blockDir: string, isRequired: boolean): Tombstones {
   const path = join(blockDir, TOMBSTONES_FILE);
   const bytes = readWholeFile(vfs, path);
+  if (bytes === undefined && isRequired) throw new CorruptBlockError(path, 0, "it is missing");
   if (bytes === undefined) return new Tombstones();
   try {
     return decodeTombstones(bytes);

@@ -7,8 +7,7 @@
  */
 import type { Vfs } from "../../base/vfs.ts";
 import { crc32c } from "../../base/crc32c.ts";
-import { decodeToc, INDEX_HEADER_BYTES, INDEX_MAGIC, type IndexToc, TOC_BYTES } from "./format.ts";
-import { SERIES_ALIGN } from "./format.ts";
+import { decodeToc, INDEX_HEADER_BYTES, INDEX_MAGIC, type IndexToc, SERIES_ALIGN, TOC_BYTES } from "./format.ts";
 import { type PageCache, PagedFile } from "./page-cache.ts";
 import { PagedCursor } from "./paged-cursor.ts";
 import { readPostings } from "./postings-list.ts";
@@ -77,12 +76,15 @@ export class IndexReader {
     return this.postings("", "");
   }
 
-  /** @param id as postings have it */
-  series(id: number, into: SeriesEntry): void {
+  /**
+   * @param id as postings have it
+   * @returns where it ends in the file
+   */
+  series(id: number, into: SeriesEntry): number {
     const offset = id * SERIES_ALIGN;
     const cursor = this.#cursor;
-    if (offset < this.toc.series || offset >= this.#seriesEnd) throw this.#file.corrupt(offset, "no series is there");
-    cursor.seek(offset, this.#seriesEnd);
+    if (offset < this.toc.series || offset >= this.seriesEnd) throw this.#file.corrupt(offset, "no series is there");
+    cursor.seek(offset, this.seriesEnd);
     const length = cursor.uvarint();
     const content = cursor.bytes(length);
     if (cursor.u32() !== crc32c(content)) throw this.#file.corrupt(offset, "checksum mismatch of a series");
@@ -94,14 +96,15 @@ export class IndexReader {
     }
     for (let i = 0; i < 2 * into.labelCount; i++)
       if (into.labels[i]! >= this.symbols.count) throw this.#file.corrupt(offset, "a series names an unknown symbol");
+    return cursor.offset;
   }
 
   close(): void {
     this.#file.close();
   }
 
-  /** What follows the series: label indices, where Prometheus still wrote them, else postings. */
-  get #seriesEnd(): number {
+  /** Where what follows the series begins: label indices, where Prometheus still wrote them, else postings. */
+  get seriesEnd(): number {
     return this.toc.labelIndices || this.toc.postings || this.sizeBytes;
   }
 }
