@@ -2,6 +2,7 @@
 import type { FastifyInstance } from "fastify";
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
+import { join } from "node:path/posix";
 import type { Clock } from "../base/clock.ts";
 import { formatDurationMs } from "../base/duration.ts";
 import type { Logger } from "../base/logger.ts";
@@ -64,6 +65,10 @@ export function compose({ live, log, clock }: CompositionDeps): Composition {
       samplesMax: config.query.samplesMax,
       seriesMax: config.query.seriesMax,
       memoryBytesMax: config.query.memoryBytesMax,
+    },
+    blocks: {
+      dir: join(config.storage.dataDir, "blocks"),
+      cacheBytesMax: Math.max(8 * MiB, (256 * MiB) / config.query.concurrencyMax),
     },
     attach: () => database.attach(),
     detach: (slot) => database.detach(slot),

@@ -28,12 +28,14 @@ export interface Read {
   readonly warnings: readonly string[];
 }
 
+/** One reading at a time: all lie in the same memory. */
+const memory = new PrivateMemory(loadKernelModule());
+
 /** @throws when a series comes twice, or its samples are not in order of time */
 export function readStorage(
   storage: Storage,
   { matchers = [], mint = Number.MIN_SAFE_INTEGER, maxt = Number.MAX_SAFE_INTEGER }: Reading = {},
 ): Read {
-  const memory = new PrivateMemory(loadKernelModule());
   const budget = new QueryBudget(DEFAULT_LIMITS, systemClock);
   const reader = new KernelReader(memory, budget);
   const { batch } = reader;
@@ -55,7 +57,7 @@ export function readStorage(
             batch.chunkAddress[chunk]!,
             batch.chunkBytes[chunk]!,
           ];
-          decode(memory, encoding, address, bytes, series);
+          decode(encoding, address, bytes, series);
         }
         const { times } = series;
         if (times.some((time, n) => n > 0 && time <= times[n - 1]!)) throw new Error(`${key} is out of order`);
@@ -66,7 +68,7 @@ export function readStorage(
   }
 }
 
-function decode(memory: PrivateMemory, encoding: number, address: number, bytes: number, into: StoredSeries): void {
+function decode(encoding: number, address: number, bytes: number, into: StoredSeries): void {
   const { kernel } = memory;
   const countMax = kernel.chunkSampleCount(encoding, address, bytes);
   const [times, values] = [memory.reserve(8 * countMax), memory.reserve(8 * countMax)];

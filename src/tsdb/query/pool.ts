@@ -26,6 +26,7 @@ export interface QueryPoolOptions {
   readonly stopGraceMs: number;
   readonly heapMegabytesMax: number;
   readonly limits: WorkerSetup["limits"];
+  readonly blocks: WorkerSetup["blocks"];
   /** A reader slot for one more worker; undefined when there is none. */
   readonly attach: () => HeadAttachment | undefined;
   readonly detach: (slot: number) => void;
@@ -122,12 +123,13 @@ export class QueryPool implements QueryRunner {
   }
 
   #startWorker(): WorkerHandle | undefined {
-    const { entry, limits, writeTimeoutMs, heapMegabytesMax, stopGraceMs, acquireView, clock, log } = this.#options;
+    const { entry, limits, blocks, writeTimeoutMs, heapMegabytesMax, stopGraceMs, acquireView, clock, log } =
+      this.#options;
     const attachment = this.#options.attach();
     if (attachment === undefined) return undefined;
     const worker = new WorkerHandle({
       entry,
-      setup: { attachment, limits, writeTimeoutMs },
+      setup: { attachment, blocks, limits, writeTimeoutMs },
       heapMegabytesMax,
       stopGraceMs,
       acquireView,

@@ -48,6 +48,11 @@ export interface Selection {
 /** What a worker is started with. */
 export interface WorkerSetup {
   readonly attachment: HeadAttachment;
+  readonly blocks: {
+    readonly dir: string;
+    /** For parts of their indexes, in each worker. */
+    readonly cacheBytesMax: number;
+  };
   /** The control words, CONTROL_BYTES of them. */
   readonly control: SharedArrayBuffer;
   readonly limits: Omit<QueryLimits, "timeoutMs">;

@@ -1,8 +1,13 @@
 /**
- * The entry of a query worker: a thread that reads the head through the shared memory and computes in a memory of its own.
+ * The entry of a query worker: a thread that reads the head through the shared memory and blocks from their files, and
+ * computes in a memory of its own.
  *
- *   shared memory ──HeadStorage: select, copy chunks──▶ PrivateMemory ──engine──▶ QueryResult ──▶ bytes of JSON
+ *   shared memory ──HeadStorage───┐
+ *                                 ├─MergedStorage: select, join, copy chunks──▶ PrivateMemory ──engine──▶ JSON
+ *   files of blocks ─BlockStorage─┘
  */
+import { realVfs } from "../../base/vfs.ts";
+import { BlockStorage } from "../block/block-storage.ts";
 import { HeadStorage } from "../head/head-storage.ts";
 import type { QueryBudget } from "../promql/budget.ts";
 import { executeInstant, executeRange } from "../promql/engine.ts";
@@ -21,13 +26,15 @@ import type { JobRunner } from "./worker-loop.ts";
 /** Memory that a query leaves behind serves the next one, unless it is larger than this. */
 const KEPT_BYTES_MAX = 64 * 1024 * 1024;
 
-serveQueries(({ attachment }): JobRunner => {
+serveQueries(({ attachment, blocks: { dir, cacheBytesMax } }): JobRunner => {
   const head = new HeadStorage(attachment);
+  const blocks = new BlockStorage({ vfs: realVfs, blocksDir: dir, cacheBytesMax });
   let memory = new PrivateMemory(attachment.module);
 
   return function* run(job, budget, view) {
     try {
-      const storage = new MergedStorage([head.source(view.headFloorMs)], view.missing);
+      const sources = [...blocks.sources(view.blocks), head.source(view.headFloorMs)];
+      const storage = new MergedStorage(sources, view.missing);
       yield* answer(job, budget, { head, storage }, memory);
     } finally {
       if (memory.sizeBytes > KEPT_BYTES_MAX) memory = new PrivateMemory(attachment.module);

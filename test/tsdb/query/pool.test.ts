@@ -32,6 +32,7 @@ function fakePool(options: Partial<QueryPoolOptions> = {}) {
       return { module: emptyModule, memory, slot, chunkDir: "" };
     },
     detach: (slot) => void attached.delete(slot),
+    blocks: { dir: "", cacheBytesMax: 0 },
     acquireView: () => ({ view: HEAD_ONLY, release: () => undefined }),
     clock: systemClock,
     log: silentLogger,

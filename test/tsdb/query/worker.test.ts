@@ -12,6 +12,8 @@ import { loadKernelModule } from "../../../src/tsdb/kernel/load.ts";
 import { QueryPool } from "../../../src/tsdb/query/pool.ts";
 import type { QueryJob } from "../../../src/tsdb/query/protocol.ts";
 import { HEAD_ONLY } from "../../../src/tsdb/storage.ts";
+import type { View } from "../../../src/tsdb/storage.ts";
+import { ULID_A, writeBlock } from "../../support/blocks.ts";
 import { writeBody } from "../../support/write-request.ts";
 
 // The real worker on a real head, whose older chunks lie in files.
@@ -43,6 +45,8 @@ const database = new Database({
   },
 });
 
+let view: View = HEAD_ONLY;
+
 const pool = new QueryPool({
   entry: new URL("../../../src/tsdb/query/worker.ts", import.meta.url),
   size: 1,
@@ -54,7 +58,8 @@ const pool = new QueryPool({
   limits: { samplesMax: 400_000, seriesMax: 1000, memoryBytesMax: 64 * 2 ** 20 },
   attach: () => database.attach(),
   detach: (slot) => database.detach(slot),
-  acquireView: () => ({ view: HEAD_ONLY, release: () => undefined }),
+  blocks: { dir: join(folder, "blocks"), cacheBytesMax: 2 ** 20 },
+  acquireView: () => ({ view, release: () => undefined }),
   clock: systemClock,
   log: silentLogger,
 });
@@ -111,6 +116,32 @@ test("a query reads open chunks from memory and full ones from their files", asy
   const full = rates.data.result[0].values.filter(([time]) => time * 1000 >= startMs + 60_000);
   expect(full).toHaveLength(3940);
   for (const [, value] of full) expect(Number(value)).toBeCloseTo(8 / 15, 12);
+});
+
+test("a query reads the blocks of its view and the head as one", async () => {
+  const before = Array.from({ length: 20 }, (_, i) => ({ timeMs: startMs - (20 - i) * STEP_MS, value: 1n }));
+  const labels = [
+    ["__name__", "requests_total"],
+    ["instance", "i0"],
+    ["job", "even"],
+  ] as const;
+  const blocksDir = join(folder, "blocks");
+  const { meta } = await writeBlock({ vfs: realVfs, blocksDir }, [{ labels, chunks: [before] }]);
+  const count = instant('count_over_time(requests_total{instance=~"i[01]"}[4h])');
+  const counts = async () => {
+    const { data } = (await ask(count)) as {
+      data: { result: { metric: { instance: string }; value: [number, string] }[] };
+    };
+    return Object.fromEntries(data.result.map(({ metric, value }) => [metric.instance, Number(value[1])]));
+  };
+  expect(await counts()).toEqual({ i0: SAMPLES, i1: SAMPLES });
+  view = {
+    blocks: [{ ulid: ULID_A, minTime: meta.minTime, maxTime: meta.maxTime, tombstonesVersion: 0 }],
+    headFloorMs: startMs,
+    missing: [],
+  };
+  expect(await counts()).toEqual({ i0: SAMPLES + 20, i1: SAMPLES });
+  view = HEAD_ONLY;
 });
 
 test("metadata, formatting and cardinality come from the same worker", async () => {

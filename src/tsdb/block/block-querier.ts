@@ -1,0 +1,154 @@
+/**
+ * One query's look at one block. What is damaged is left out of the answer, with a warning that names it and the times that
+ * are missing: a chunk, a series, or all of the block where its index cannot be followed.
+ */
+import { missingSamples } from "../chunk-source.ts";
+import type { SourceQuerier, SourceSelection } from "../chunk-source.ts";
+import { SeriesEntry } from "../index/series-entry.ts";
+import { compareBytes } from "../model/labels.ts";
+import type { Matcher } from "../model/matcher.ts";
+import type { BlockRef, QueryContext } from "../storage.ts";
+import { matchingSeries, PairIds } from "./block-labels.ts";
+import type { BlockReader } from "./block-reader.ts";
+import { BlockSelection, hasSamples } from "./block-selection.ts";
+import type { SelectedSeries } from "./block-selection.ts";
+import { damageOf } from "./damage.ts";
+import type { Tombstones } from "./tombstones.ts";
+
+export interface OpenedBlock {
+  readonly reader: BlockReader;
+  readonly tombstones: Tombstones;
+}
+
+/** Series between two looks at the budget. */
+const CHECK_EVERY = 4096;
+
+const NOTHING: SourceSelection = {
+  seriesCount: 0,
+  labels: () => new Uint32Array(0),
+  read: () => 0,
+};
+
+export class BlockQuerier implements SourceQuerier {
+  readonly #ref: BlockRef;
+  readonly #open: () => OpenedBlock;
+  readonly #context: QueryContext;
+  readonly #warnings = new Set<string>();
+  readonly #warn = (text: string) => void this.#warnings.add(text);
+  #pairIds: PairIds | undefined;
+
+  /** @param open opens the block, when it is not open; may throw */
+  constructor(ref: BlockRef, open: () => OpenedBlock, context: QueryContext) {
+    this.#ref = ref;
+    this.#open = open;
+    this.#context = context;
+  }
+
+  get warnings(): readonly string[] {
+    return [...this.#warnings];
+  }
+
+  select(matchers: readonly Matcher[], mint: number, maxt: number): SourceSelection {
+    return this.#guarded(NOTHING, (block) => {
+      const selected = this.#selectedSeries(block, matchers, mint, maxt);
+      return new BlockSelection(block.reader, block.tombstones, selected, { mint, maxt, warn: this.#warn });
+    });
+  }
+
+  labelNames(matchers: readonly Matcher[], mint: number, maxt: number): string[] {
+    return this.#guarded([], (block) => {
+      const { index } = block.reader;
+      // All series, deleted ones too, are what the index is about.
+      if (matchers.length === 0 && block.tombstones.seriesCount === 0) return [...index.labelNames];
+      const names = new Set<number>();
+      this.#forEachSeries(block, matchers, mint, maxt, ({ labels, labelCount }) => {
+        for (let i = 0; i < labelCount; i++) names.add(labels[2 * i]!);
+      });
+      return Array.from(names, (symbol) => index.symbols.textOf(symbol)).sort(compareBytes);
+    });
+  }
+
+  labelValues(name: string, matchers: readonly Matcher[], mint: number, maxt: number): string[] {
+    return this.#guarded([], (block) => {
+      const { index } = block.reader;
+      if (index.valueCount(name) === 0) return [];
+      const values: string[] = [];
+      if (matchers.length === 0 && block.tombstones.seriesCount === 0) {
+        index.forEachValue(name, (value) => void values.push(value));
+        return values;
+      }
+      const nameSymbol = index.symbols.find(Buffer.from(name));
+      const found = new Set<number>();
+      this.#forEachSeries(block, matchers, mint, maxt, ({ labels, labelCount }) => {
+        for (let i = 0; i < labelCount; i++) if (labels[2 * i] === nameSymbol) found.add(labels[2 * i + 1]!);
+      });
+      return Array.from(found, (symbol) => index.symbols.textOf(symbol)).sort(compareBytes);
+    });
+  }
+
+  close(): void {
+    this.#pairIds = undefined;
+  }
+
+  /** What `read` answers, or `otherwise` and a warning when the block is damaged where it looks. */
+  #guarded<T>(otherwise: T, read: (block: OpenedBlock) => T): T {
+    try {
+      return read(this.#open());
+    } catch (error) {
+      this.#warnOfDamage(error);
+      return otherwise;
+    }
+  }
+
+  /** @throws what is not about damage */
+  #warnOfDamage(error: unknown): void {
+    const { minTime, maxTime } = this.#ref;
+    this.#warn(missingSamples(minTime, maxTime - 1, damageOf(error).message));
+  }
+
+  #selectedSeries(block: OpenedBlock, matchers: readonly Matcher[], mint: number, maxt: number): SelectedSeries {
+    const pairIds = (this.#pairIds ??= new PairIds(block.reader.index, this.#context.labels));
+    const ids: number[] = [];
+    const labelStart: number[] = [0];
+    let labels = new Uint32Array(1024);
+    let labelCount = 0;
+    this.#forEachSeries(block, matchers, mint, maxt, (entry, id) => {
+      if (labelCount + entry.labelCount > labels.length) {
+        const larger = new Uint32Array(2 * (labelCount + entry.labelCount));
+        larger.set(labels);
+        labels = larger;
+      }
+      pairIds.translate(entry, labels, labelCount);
+      labelCount += entry.labelCount;
+      ids.push(id);
+      labelStart.push(labelCount);
+    });
+    return { ids: Uint32Array.from(ids), labels, labelStart: Uint32Array.from(labelStart) };
+  }
+
+  /** Visits the series that match and have samples in the range. */
+  #forEachSeries(
+    { reader, tombstones }: OpenedBlock,
+    matchers: readonly Matcher[],
+    mint: number,
+    maxt: number,
+    visit: (entry: SeriesEntry, id: number) => void,
+  ): void {
+    const { budget } = this.#context;
+    const check = () => budget.check();
+    const entry = new SeriesEntry();
+    const range = { mint, maxt };
+    const ids = matchingSeries(reader.index, matchers, check);
+    for (let i = 0; i < ids.length; i++) {
+      if (i % CHECK_EVERY === 0) check();
+      const id = ids[i]!;
+      try {
+        reader.index.series(id, entry);
+      } catch (error) {
+        this.#warnOfDamage(error);
+        continue;
+      }
+      if (hasSamples(entry, range, tombstones.of(id))) visit(entry, id);
+    }
+  }
+}

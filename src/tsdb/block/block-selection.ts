@@ -1,0 +1,158 @@
+/**
+ * Series of one block that a query selected. Their labels and places are kept; which chunks they have is read from the index
+ * again when they are wanted, as a month of a series has thousands.
+ *
+ *   ids ──index──▶ references, what is deleted ──ascending──▶ ChunkFilesReader ──verified──▶ chunks
+ */
+import { TsdbError } from "../../base/errors.ts";
+import { missingSamples } from "../chunk-source.ts";
+import type { SourceChunks, SourceSelection } from "../chunk-source.ts";
+import { SeriesEntry } from "../index/series-entry.ts";
+import { CHUNK_PACKED, CHUNK_XOR } from "../storage.ts";
+import type { BlockReader } from "./block-reader.ts";
+import { damageOf } from "./damage.ts";
+import type { Interval, Tombstones } from "./tombstones.ts";
+
+export interface BlockRange {
+  readonly mint: number;
+  readonly maxt: number;
+  readonly warn: (text: string) => void;
+}
+
+/** Series ids, and of each its label pair ids from `labelStart[i]` up to `labelStart[i + 1]`. */
+export interface SelectedSeries {
+  readonly ids: Uint32Array;
+  readonly labels: Uint32Array;
+  readonly labelStart: Uint32Array;
+}
+
+/** What a chunk is taken for where nothing tells how long it is. */
+const CHUNK_BYTES_GUESS = 256;
+const CHUNK_BYTES_MAX = 64 * 1024;
+
+export class BlockSelection implements SourceSelection {
+  readonly seriesCount: number;
+  readonly #block: BlockReader;
+  readonly #tombstones: Tombstones;
+  readonly #selected: SelectedSeries;
+  readonly #range: BlockRange;
+  readonly #entry = new SeriesEntry();
+  #refs: number[] = [];
+
+  constructor(block: BlockReader, tombstones: Tombstones, selected: SelectedSeries, range: BlockRange) {
+    this.seriesCount = selected.ids.length;
+    this.#block = block;
+    this.#tombstones = tombstones;
+    this.#selected = selected;
+    this.#range = range;
+  }
+
+  labels(i: number): Uint32Array {
+    const { labels, labelStart } = this.#selected;
+    return labels.subarray(labelStart[i], labelStart[i + 1]);
+  }
+
+  read(series: Uint32Array, into: SourceChunks, bytesMax: number): number {
+    into.clear();
+    this.#refs = [];
+    let bytes = 0;
+    let read = 0;
+    for (; read < series.length && bytes < bytesMax; read++) {
+      bytes += this.#find(this.#selected.ids[series[read]!]!, read, into);
+      into.endSeries();
+    }
+    this.#readChunks(into);
+    return read;
+  }
+
+  /** Adds the chunks of a series, yet to be read. @returns about how many bytes they have */
+  #find(id: number, series: number, into: SourceChunks): number {
+    const entry = this.#entry;
+    const { mint, maxt } = this.#range;
+    try {
+      this.#block.index.series(id, entry);
+    } catch (error) {
+      // It was sound when it was selected.
+      this.#warnOfBlock(damageOf(error));
+      return 0;
+    }
+    const deleted = this.#tombstones.of(id);
+    let isCut = false;
+    let bytes = 0;
+    for (let i = 0; i < entry.chunkCount; i++) {
+      const [from, to] = [entry.mint[i]!, entry.maxt[i]!];
+      if (from > maxt) break;
+      if (to < mint || isCovered(from, to, deleted)) continue;
+      into.add(0, 0, 0, from, to);
+      this.#refs.push(entry.ref[i]!);
+      const step = i + 1 < entry.chunkCount ? entry.ref[i + 1]! - entry.ref[i]! : CHUNK_BYTES_GUESS;
+      bytes += step > 0 && step < CHUNK_BYTES_MAX ? step : CHUNK_BYTES_GUESS;
+      if (!isCut) isCut = deleted.some((interval) => interval.mint <= to && interval.maxt >= from);
+    }
+    if (isCut) for (const interval of deleted) into.deletions.push({ series, ...interval });
+    return bytes;
+  }
+
+  #readChunks(into: SourceChunks): void {
+    const refs = this.#refs;
+    const isAscending = refs.every((ref, i) => i === 0 || ref > refs[i - 1]!);
+    // Series may be asked for in any order: their chunks are read in that of the files.
+    const order = isAscending ? undefined : Uint32Array.from(refs.keys()).sort((a, b) => refs[a]! - refs[b]!);
+    const inOrder = order === undefined ? refs : Array.from(order, (chunk) => refs[chunk]!);
+    const lost = new Set<number>();
+    this.#block.chunks.readMany(inOrder, 0, inOrder.length, into.memory, {
+      chunk: (i, encoding, address, bytes) => {
+        if (encoding !== CHUNK_XOR && encoding !== CHUNK_PACKED) throw this.#unsupported(encoding);
+        const chunk = order?.[i] ?? i;
+        into.address[chunk] = address;
+        into.bytes[chunk] = bytes;
+        into.encoding[chunk] = encoding;
+      },
+      damage: (i, error) => {
+        const chunk = order?.[i] ?? i;
+        lost.add(chunk);
+        this.#range.warn(missingSamples(into.mint[chunk]!, into.maxt[chunk]!, error.message));
+      },
+    });
+    if (lost.size > 0) into.remove(lost);
+  }
+
+  #warnOfBlock(error: Error): void {
+    const { minTime, maxTime } = this.#block.meta;
+    this.#range.warn(missingSamples(minTime, maxTime - 1, error.message));
+  }
+
+  #unsupported(encoding: number): TsdbError {
+    const what = ENCODINGS.get(encoding) ?? `chunks of encoding ${encoding}`;
+    return new TsdbError("NOT_YET_SUPPORTED", `not yet supported: ${what}, in block ${this.#block.meta.ulid}`, {
+      remedy: "Leave out these series with a matcher",
+    });
+  }
+}
+
+/** What others write and queries cannot read yet, numbered as in Prometheus. */
+const ENCODINGS = new Map([
+  [2, "native histogram samples"],
+  [3, "native histogram samples"],
+  [4, "XOR2 chunks"],
+  [5, "native histogram samples"],
+  [6, "native histogram samples"],
+]);
+
+/** Whether all of a chunk is deleted. @param deleted ascending, with a gap between any two */
+const isCovered = (mint: number, maxt: number, deleted: readonly Interval[]): boolean =>
+  deleted.some((interval) => interval.mint <= mint && interval.maxt >= maxt);
+
+/** Whether a series has a chunk with samples in the range that are not all deleted. */
+export function hasSamples(
+  { chunkCount, mint, maxt }: SeriesEntry,
+  range: { readonly mint: number; readonly maxt: number },
+  deleted: readonly Interval[],
+): boolean {
+  for (let i = 0; i < chunkCount; i++) {
+    if (mint[i]! > range.maxt) return false;
+    if (maxt[i]! < range.mint) continue;
+    if (!isCovered(Math.max(mint[i]!, range.mint), Math.min(maxt[i]!, range.maxt), deleted)) return true;
+  }
+  return false;
+}

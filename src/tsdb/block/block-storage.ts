@@ -1,0 +1,85 @@
+/**
+ * The blocks that a thread reads, each as a source of chunks. A block is opened when a query first looks at it, and closed
+ * when a view no longer has it; beyond a number of open blocks, those not used for longest are closed as well. What is kept
+ * of their indexes has one limit for all (PageCache).
+ */
+import { join } from "node:path/posix";
+import type { Vfs } from "../../base/vfs.ts";
+import type { ChunkSource } from "../chunk-source.ts";
+import { PageCache } from "../index/page-cache.ts";
+import type { BlockRef } from "../storage.ts";
+import { BlockQuerier } from "./block-querier.ts";
+import type { OpenedBlock } from "./block-querier.ts";
+import { BlockReader } from "./block-reader.ts";
+
+export interface BlockStorageOptions {
+  readonly vfs: Vfs;
+  readonly blocksDir: string;
+  /** For parts of indexes, of all blocks together. */
+  readonly cacheBytesMax: number;
+  /** Blocks that stay open between queries. */
+  readonly openBlocksMax?: number;
+}
+
+const OPEN_BLOCKS_MAX = 64;
+
+interface KnownBlock extends OpenedBlock {
+  readonly tombstonesVersion: number;
+}
+
+export class BlockStorage {
+  readonly #options: BlockStorageOptions;
+  readonly #cache: PageCache;
+  /** Open ones by ULID, those used last at the end. */
+  readonly #blocks = new Map<string, KnownBlock>();
+
+  constructor(options: BlockStorageOptions) {
+    this.#options = options;
+    this.#cache = new PageCache(options.cacheBytesMax);
+  }
+
+  get openBlockCount(): number {
+    return this.#blocks.size;
+  }
+
+  /** The blocks of a view, in its order. Sources that were given out before are not to be used any more. */
+  sources(refs: readonly BlockRef[]): ChunkSource[] {
+    const wanted = new Set(refs.map(({ ulid }) => ulid));
+    const { openBlocksMax = OPEN_BLOCKS_MAX } = this.#options;
+    for (const ulid of this.#blocks.keys())
+      if (!wanted.has(ulid) || this.#blocks.size > openBlocksMax) this.#close(ulid);
+    return refs.map((ref) => ({
+      mint: ref.minTime,
+      maxt: ref.maxTime - 1,
+      querier: (context) => new BlockQuerier(ref, () => this.#open(ref), context),
+    }));
+  }
+
+  close(): void {
+    for (const ulid of this.#blocks.keys()) this.#close(ulid);
+  }
+
+  #open({ ulid, tombstonesVersion }: BlockRef): OpenedBlock {
+    let block = this.#blocks.get(ulid);
+    if (block === undefined) {
+      const { vfs, blocksDir } = this.#options;
+      const reader = BlockReader.open(vfs, join(blocksDir, ulid), this.#cache);
+      try {
+        block = { reader, tombstones: reader.readTombstones(), tombstonesVersion };
+      } catch (error) {
+        reader.close();
+        throw error;
+      }
+    } else if (block.tombstonesVersion !== tombstonesVersion) {
+      block = { reader: block.reader, tombstones: block.reader.readTombstones(), tombstonesVersion };
+    }
+    this.#blocks.delete(ulid);
+    this.#blocks.set(ulid, block);
+    return block;
+  }
+
+  #close(ulid: string): void {
+    this.#blocks.get(ulid)?.reader.close();
+    this.#blocks.delete(ulid);
+  }
+}
