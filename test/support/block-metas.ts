@@ -1,6 +1,6 @@
 /** Blocks as planning sees them: their meta.json alone, with ULIDs that a test can read. */
 import type { BlockMeta } from "../../src/tsdb/block/meta.ts";
-import { compareBlocks } from "../../src/tsdb/compact/plan.ts";
+import { lineageOf } from "../../src/tsdb/compact/lineage.ts";
 
 export const HOUR_MS = 3_600_000;
 
@@ -35,17 +35,12 @@ export const metaOf = (
 
 /** What merging blocks leaves, without their tombstones. */
 export function mergedMeta(n: number, blocks: readonly BlockMeta[]): BlockMeta {
-  const sources = new Set(blocks.flatMap(({ compaction }) => compaction.sources));
   return {
     ulid: ulidOf(n),
     minTime: Math.min(...blocks.map(({ minTime }) => minTime)),
     maxTime: Math.max(...blocks.map(({ maxTime }) => maxTime)),
     stats: { numSamples: 1, numSeries: 100, numChunks: 1 },
-    compaction: {
-      level: 1 + Math.max(...blocks.map(({ compaction }) => compaction.level)),
-      sources: [...sources].sort(),
-      parents: blocks.toSorted(compareBlocks).map(({ ulid, minTime, maxTime }) => ({ ulid, minTime, maxTime })),
-    },
+    compaction: lineageOf(blocks),
     version: 1,
   };
 }

@@ -32,15 +32,18 @@ export interface FlushJob {
   /** Late samples and deletes of later WAL records are left for the next flush. */
   readonly sequence: number;
   readonly blockRangeMs: number;
+  /** Of the volume, left alone. */
+  readonly reserveBytes: number;
 }
 
 /** Merges blocks into one, without what their tombstones hide; a single source is written anew for that alone. */
 export interface CompactJob {
   readonly kind: "compact";
-  /** In the order in which their samples count: the first has its way (BlockOrder in compact/plan.ts). */
+  /** In the order in which their samples count: the first has its way (compareBlocks in compact/plan.ts). */
   readonly sources: readonly string[];
   /** Whether float chunks may be packed, as far as it pays. */
   readonly packed: boolean;
+  readonly reserveBytes: number;
 }
 
 /** Marks samples of blocks as deleted. */
@@ -64,6 +67,7 @@ export interface SnapshotJob {
   readonly ulids: readonly string[];
   /** Absent: blocks only. */
   readonly head: Omit<FlushJob, "kind"> | undefined;
+  readonly reserveBytes: number;
 }
 
 export interface LoadedBlock {

@@ -1,0 +1,155 @@
+/**
+ * Merges the series of several sources, in the order of their label sets, into the series of a block:
+ *
+ *   sources ──symbols──▶ one table, and the new number of each symbol of each source
+ *           ──series───▶ the smallest label set that any source is at; equal ones together
+ *           ──chunks───▶ SeriesMerger ──▶ BlockWriter
+ *
+ * In memory are the symbols of all sources, the postings that the writer gathers, and the chunks of one series.
+ */
+import { assert } from "../../base/assert.ts";
+import { TsdbError } from "../../base/errors.ts";
+import type { BlockWriter } from "../block/block-writer.ts";
+import { SeriesSeeds } from "../block/series-seed.ts";
+import { SymbolTable } from "../index/symbol-table.ts";
+import type { PrivateMemory } from "../kernel/private-memory.ts";
+import { Arena } from "./arena.ts";
+import { ChunkList } from "./chunk-list.ts";
+import { SeriesMerger, type MergeTarget } from "./series-merger.ts";
+import type { SeriesSource } from "./series-source.ts";
+
+/** What of a merged series stays marked as deleted: see opaque-chunks.ts. */
+export interface StillDeleted {
+  /** Which of the block's series, from 0. */
+  readonly series: number;
+  /** mint, maxt, mint, maxt, ... */
+  readonly intervals: readonly number[];
+}
+
+export interface MergeOutcome {
+  readonly stillDeleted: readonly StillDeleted[];
+  /** Histogram chunks that overlapped others. */
+  readonly leftOutCount: number;
+}
+
+export interface MergeOptions {
+  readonly memory: PrivateMemory;
+  readonly target: MergeTarget;
+  /** Awaited after each series. */
+  readonly pause: () => Promise<void>;
+  /** So many of the sources' series were read. */
+  readonly onSeries: (readCount: number) => void;
+}
+
+export class SourceMerge {
+  /** Of all sources. */
+  readonly symbols: SymbolTable;
+  readonly #cursors: readonly Cursor[];
+
+  /** @param sources in the order in which their samples count */
+  constructor(sources: readonly SeriesSource[]) {
+    const { table, numbers } = SymbolTable.merge(sources.map((source) => source.symbols));
+    this.symbols = table;
+    this.#cursors = sources.map((source, i) => new Cursor(source, numbers[i]!));
+  }
+
+  get seriesCount(): number {
+    return this.#cursors.reduce((sum, { source }) => sum + source.seriesCount, 0);
+  }
+
+  /** Adds all series that have samples. Runs once. */
+  async writeTo(writer: BlockWriter, { memory, target, pause, onSeries }: MergeOptions): Promise<MergeOutcome> {
+    const arena = new Arena(memory);
+    const merger = new SeriesMerger(memory, target);
+    const seeds = new SeriesSeeds(this.symbols);
+    const stillDeleted: StillDeleted[] = [];
+    let readCount = 0;
+    let isLeft = this.#cursors.map((cursor) => cursor.next()).some(Boolean);
+    while (isLeft) {
+      const group = this.#smallest();
+      const { labels, labelCount } = group[0]!;
+      arena.reset();
+      for (const cursor of group) cursor.read(arena);
+      merger.merge(
+        group.map(({ chunks }) => chunks),
+        seeds.of(labels, labelCount),
+      );
+      if (merger.chunks.length > 0) {
+        if (merger.stillDeleted.length > 0)
+          stillDeleted.push({ series: writer.seriesCount, intervals: merger.stillDeleted });
+        await writer.add(labels.subarray(0, 2 * labelCount), merger.chunks, merger.hash);
+      }
+      for (const cursor of group) cursor.next();
+      onSeries((readCount += group.length));
+      isLeft = this.#cursors.some((cursor) => !cursor.isAtEnd);
+      await pause();
+    }
+    return { stillDeleted, leftOutCount: merger.leftOutCount };
+  }
+
+  /** The cursors that are at the smallest label set, in their order. */
+  #smallest(): Cursor[] {
+    let group: Cursor[] = [];
+    for (const cursor of this.#cursors) {
+      if (cursor.isAtEnd) continue;
+      const order = group.length === 0 ? -1 : compareLabels(cursor, group[0]!);
+      if (order < 0) group = [cursor];
+      else if (order === 0) group.push(cursor);
+    }
+    assert(group.length > 0, "all sources are at their end");
+    return group;
+  }
+}
+
+interface NumberedLabels {
+  readonly labels: Uint32Array;
+  readonly labelCount: number;
+}
+
+/** A source at one of its series, whose labels are in numbers of the merged symbols. */
+class Cursor implements NumberedLabels {
+  readonly source: SeriesSource;
+  readonly chunks: ChunkList;
+  labels = new Uint32Array(0);
+  labelCount = 0;
+  isAtEnd = false;
+  readonly #numbers: Uint32Array;
+
+  constructor(source: SeriesSource, numbers: Uint32Array) {
+    this.source = source;
+    this.chunks = new ChunkList(source.name);
+    this.#numbers = numbers;
+  }
+
+  next(): boolean {
+    const { source } = this;
+    const before: NumberedLabels = { labels: this.labels, labelCount: this.labelCount };
+    if (!source.next()) {
+      this.isAtEnd = true;
+      return false;
+    }
+    const { labels, labelCount } = source;
+    // Its own array each time: those before are compared with, and the writer still has the last ones.
+    this.labels = new Uint32Array(2 * labelCount);
+    this.labelCount = labelCount;
+    for (let i = 0; i < this.labels.length; i++) this.labels[i] = this.#numbers[labels[i]!]!;
+    if (before.labelCount > 0 && compareLabels(before, this) >= 0)
+      throw new TsdbError("BLOCK_CORRUPT", `The series of ${source.name} are not in order`);
+    return true;
+  }
+
+  read(arena: Arena): void {
+    this.chunks.clear();
+    this.source.read(this.chunks, arena);
+  }
+}
+
+/** As Prometheus compares: pair by pair, a prefix first. */
+function compareLabels(a: NumberedLabels, b: NumberedLabels): number {
+  const length = 2 * Math.min(a.labelCount, b.labelCount);
+  for (let i = 0; i < length; i++) {
+    const order = a.labels[i]! - b.labels[i]!;
+    if (order !== 0) return order;
+  }
+  return a.labelCount - b.labelCount;
+}
