@@ -24,6 +24,17 @@ export interface CodecExports {
   /** @returns the length of the chunk at `out`; `state` is 64 bytes of scratch */
   xorEncode(times: number, values: number, count: number, out: number, state: number): number;
 
+  // packed.ts
+  /**
+   * @param count 1 ... 8192
+   * @param scratch 16 bytes a sample and 4 KiB
+   * @returns the length of the chunk at `out`, 0 when it does not fit
+   */
+  packedEncode(times: number, values: number, count: number, out: number, outBytesMax: number, scratch: number): number;
+  /** @returns the number of samples, or -1 when the chunk is malformed or has more than countMax */
+  packedDecode(chunk: number, chunkBytes: number, times: number, values: number, countMax: number): number;
+  packedSampleCount(chunk: number, chunkBytes: number): number;
+
   // raw.ts
   /** @returns the length of the chunk at `out`, 8 + 16 * count */
   rawEncode(times: number, values: number, count: number, out: number): number;

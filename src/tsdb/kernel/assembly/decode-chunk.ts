@@ -1,8 +1,10 @@
 /** Chunks of any encoding: how many samples there are, and the samples. Encodings are numbered as in storage.ts. */
+import { packedDecode, packedSampleCount } from "./packed";
 import { rawDecode, rawSampleCount } from "./raw";
 import { xorDecode, xorSampleCount } from "./xor";
 
 const XOR: u32 = 1;
+const PACKED: u32 = 0x81;
 const RAW: u32 = 0xff;
 
 const UNKNOWN: i32 = -2;
@@ -10,6 +12,7 @@ const UNKNOWN: i32 = -2;
 /** How many samples a chunk says it holds; 0 when its bytes cannot hold that many, or the encoding is unknown. */
 export function chunkSampleCount(encoding: u32, chunk: usize, chunkBytes: u32): u32 {
   if (encoding == XOR) return xorSampleCount(chunk, chunkBytes);
+  if (encoding == PACKED) return packedSampleCount(chunk, chunkBytes);
   if (encoding == RAW) return rawSampleCount(chunk, chunkBytes);
   return 0;
 }
@@ -29,6 +32,7 @@ export function decodeChunk(
   countMax: u32,
 ): i32 {
   if (encoding == XOR) return xorDecode(chunk, chunkBytes, times, values, countMax);
+  if (encoding == PACKED) return packedDecode(chunk, chunkBytes, times, values, countMax);
   if (encoding == RAW) return rawDecode(chunk, chunkBytes, times, values, countMax);
   return UNKNOWN;
 }

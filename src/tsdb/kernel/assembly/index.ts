@@ -3,6 +3,7 @@ export * from "./bytes";
 export * from "./snappy";
 export * from "./siphash";
 export * from "./xor";
+export { packedDecode, packedEncode, packedSampleCount } from "./packed";
 export * from "./raw";
 export * from "./decode-chunk";
 export * from "./merge-samples";

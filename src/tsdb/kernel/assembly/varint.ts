@@ -42,6 +42,11 @@ export function varintBytes(value: u32): u32 {
 }
 
 @inline
+export function varintBytesOf64(value: u64): u32 {
+  return (70 - u32(clz(value | 1))) / 7;
+}
+
+@inline
 export function zigzag(value: i64): u64 {
   return u64((value << 1) ^ (value >> 63));
 }
