@@ -17,7 +17,7 @@ export async function referenceDocs(): Promise<ReadonlyMap<string, string>> {
 const generatedBy = "<!-- Made by `npm run generate` from the code: change it there. -->";
 
 function configuration(): string {
-  const sections = [...new Set(allSettings.map(({ key }) => key.split(".")[0]!))];
+  const sections = [...new Set(allSettings.map(({ section: name }) => name))];
   return `${generatedBy}
 # Configuration
 
@@ -31,9 +31,13 @@ A setting is taken from its flag, else its environment variable, else the YAML f
 - Switches: \`true\` or \`false\`; a flag without a value is \`true\`.
 - An empty variable counts as unset, except for a setting that "" has a meaning for.
 
-On SIGHUP the file is read again. Settings marked *reload* change at once; changes of others are named in the log and wait
-for a restart. A file with a mistake changes nothing. A file may be 1 MiB long, hold ${ALIASES_MAX} aliases and no custom tags, and
-give no key twice.
+On SIGHUP, on \`POST /-/reload\`, and within seconds of its content changing, the file is read again (a Kubernetes ConfigMap
+is replaced by way of a symbolic link: that counts). Settings marked *reload* change at once; changes of others are named in
+the log and wait for a restart. A file with a mistake changes nothing. A file may be 1 MiB long, hold ${ALIASES_MAX} aliases and no custom
+tags, and give no key twice.
+
+The retention may also be set with \`POST /api/v1/admin/retention\`, and then holds over a restart; of a change there and a
+changed value here the later one counts.
 
 ${sections.map(section).join("\n")}
 ## Example
@@ -54,8 +58,8 @@ logging:
 }
 
 function section(name: string): string {
-  const rows = allSettings.filter(({ key }) => key.startsWith(`${name}.`)).map(row);
-  return `## ${name}
+  const rows = allSettings.filter((setting) => setting.section === name).map(row);
+  return `## ${name === "root" ? "Outside of sections" : name}
 
 | Key | Flag | Variable | Default | Meaning |
 |---|---|---|---|---|

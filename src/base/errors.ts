@@ -19,6 +19,8 @@ export type ErrorCode =
   | "READ_ONLY" // storage cannot take writes now
   | "NOT_FOUND"
   | "METHOD_NOT_ALLOWED"
+  | "MANAGED" // a setting that only the configuration file may change
+  | "NO_SPACE" // maintenance work that the volume has no room for
   | "BAD_CONFIG"
   | "DATA_DIR_LOCKED"
   | "FORMAT_TOO_NEW"

@@ -3,12 +3,13 @@ import type { FastifyInstance } from "fastify";
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
 import { join } from "node:path/posix";
+import { assert } from "../base/assert.ts";
 import type { Clock } from "../base/clock.ts";
 import { formatDurationMs } from "../base/duration.ts";
 import type { Logger } from "../base/logger.ts";
 import { realVfs } from "../base/vfs.ts";
-import { toYaml, type Config, type ConfigInForce, type SettingValue } from "./config.ts";
-import { Database, type DatabaseApi, type DatabaseState } from "./db.ts";
+import { formatOrigin, toYaml, type Config, type ConfigInForce, type SettingValue } from "./config.ts";
+import { Database, type DatabaseApi, type DatabaseState, type ReloadableOptions } from "./db.ts";
 import { buildApp } from "./http/app.ts";
 import { buildProbeApp } from "./http/probe.ts";
 import type { AppDeps, ConfigView, HttpOptions } from "./http/deps.ts";
@@ -49,7 +50,7 @@ export function compose({ live, log, clock }: CompositionDeps): Composition {
     kernel: loadKernelModule(),
     hashKeys: randomBytes(16),
     wal: config.wal,
-    retentionMs: config.storage.retentionMs,
+    ...reloadableOptions(config),
     memtableBytesMax: config.storage.memtableBytesMax,
     limits: config.limits,
   });
@@ -77,6 +78,7 @@ export function compose({ live, log, clock }: CompositionDeps): Composition {
     log,
   });
 
+  live.onReload((next) => database.reconfigure(reloadableOptions(next)));
   let isStopping = false;
   const deps: AppDeps = {
     database: servedDatabase(database, () => isStopping),
@@ -89,7 +91,6 @@ export function compose({ live, log, clock }: CompositionDeps): Composition {
       startedAtMs: clock.nowMs(),
       workingDir: process.cwd(),
       hostname: hostname(),
-      retention: formatDurationMs(config.storage.retentionMs),
       walSync: walSyncText(config.wal),
     },
     options: httpOptions(config),
@@ -110,6 +111,9 @@ function servedDatabase(database: DatabaseApi, isStopping: () => boolean): Datab
     get state() {
       return stateNow();
     },
+    get facts() {
+      return database.facts;
+    },
     get replay() {
       return database.replay;
     },
@@ -122,13 +126,32 @@ function servedDatabase(database: DatabaseApi, isStopping: () => boolean): Datab
     attach: () => database.attach(),
     detach: (slot) => database.detach(slot),
     stats: () => database.stats(),
+    reconfigure: (options) => database.reconfigure(options),
+    get admin() {
+      return database.admin;
+    },
   };
 }
+
+const reloadableOptions = ({ storage }: Config): ReloadableOptions => ({
+  retention: {
+    ageMs: storage.retentionMs,
+    sizeBytesMax: storage.retentionBytesMax,
+    volumePercentMax: storage.retentionPercentMax,
+  },
+  diskReserveBytes: storage.diskReserveBytes === "auto" ? undefined : storage.diskReserveBytes,
+});
 
 const configView = (live: ConfigInForce): ConfigView => ({
   flags: () => Object.fromEntries(live.current.values.map(({ setting, text }) => [setting.flag, text])),
   yaml: () => toYaml(live.current.values),
   hash: () => live.current.hash,
+  origin(key) {
+    const found = live.current.values.find(({ setting }) => setting.key === key);
+    assert(found !== undefined, "there is such a setting");
+    return formatOrigin(found.origin);
+  },
+  isManaged: () => live.current.config.root.isManaged,
   loaded: () => ({ isSuccessful: live.current.isNewest, atMs: live.current.atMs }),
   reload() {
     const { applied, needRestart } = live.reload();

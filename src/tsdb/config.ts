@@ -172,6 +172,8 @@ export interface ConfigInForce {
   readonly current: LoadedConfig;
   /** Reads the configuration again; @throws TsdbError BAD_CONFIG, and then the old one stays in force */
   reload(): Reload;
+  /** Calls `apply` after each reload that succeeded. */
+  onReload(apply: (config: Config) => void): void;
 }
 
 /** What comes of reading the configuration again while it is in use. */
@@ -197,10 +199,15 @@ export function toYaml(values: readonly SettingValue[]): string {
   const lines: string[] = [];
   let open = "";
   for (const { setting, text } of values) {
-    const [section, key] = setting.key.split(".") as [string, string];
+    const [section, key] = setting.key.split(".") as [string, string | undefined];
+    const value = /^[\w./-]+$/.test(text) ? text : JSON.stringify(text);
+    if (key === undefined) {
+      lines.push(`${section}: ${value}`);
+      continue;
+    }
     if (section !== open) lines.push(`${section}:`);
     open = section;
-    lines.push(`  ${key}: ${/^[\w./-]+$/.test(text) ? text : JSON.stringify(text)}`);
+    lines.push(`  ${key}: ${value}`);
   }
   return `${lines.join("\n")}\n`;
 }

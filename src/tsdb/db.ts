@@ -5,24 +5,29 @@
  *                └──full chunks───────────────▶ ChunkFileWriter ──▶ chunks_head/
  *   start:  chunks_head/ ──▶ Head, then wal/ ──▶ Head (db/replay.ts), repairs, then writes
  *
- *   starting ──▶ replaying ──▶ writable ◀──▶ readonly-fault ──▶ stopping ──▶ stopped
+ * States: db/states.ts.
  */
 import { join } from "node:path/posix";
 import type { Timer } from "../base/clock.ts";
 import { removeTemporaries } from "../base/copy-file.ts";
 import { messageOf, TsdbError } from "../base/errors.ts";
 import type {
+  AdminApi,
   DamageReport,
   DatabaseApi,
   DatabaseOptions,
   DatabaseState,
   DatabaseStats,
+  ReloadableOptions,
   ReplayProgress,
 } from "./db/api.ts";
 import { ReaderSlots } from "./db/reader-slots.ts";
 import { makeDir } from "./db/make-dir.ts";
 import { ReplayDrain, replayLog } from "./db/replay.ts";
 import { Retention } from "./db/retention.ts";
+import { DiskSpace, isOutOfSpace } from "./db/disk-space.ts";
+import { Controls } from "./db/controls.ts";
+import { meaningOf, type Phase, type StateFacts, stateOf, type WriteObstacles } from "./db/states.ts";
 import { chunkFileIndexOf } from "./head/chunk-file-format.ts";
 import { loadChunkFiles } from "./head/chunk-file-loader.ts";
 import { ChunkFileWriter } from "./head/chunk-files.ts";
@@ -55,7 +60,9 @@ export class Database implements DatabaseApi {
   readonly #slots: ReaderSlots;
   readonly #damage: DamageReport[] = [];
   readonly #refused: Record<string, number> = {};
-  #phase: "starting" | "replaying" | "open" | "stopping" | "stopped" = "starting";
+  readonly #controls: Controls;
+  readonly #disk: DiskSpace;
+  #phase: Phase = "starting";
   #replay: ReplayProgress = {
     segmentsTotal: 0,
     segmentsDone: 0,
@@ -67,6 +74,8 @@ export class Database implements DatabaseApi {
   #chunkFiles: ChunkFileWriter | undefined;
   #wal: WalWriter | undefined;
   #retention: Retention | undefined;
+  /** Why the log has not been opened yet. */
+  #repairFailure: unknown;
   #repairTimer: Timer | undefined;
   #repairing: Promise<void> | undefined;
   #starting: Promise<void> | undefined;
@@ -80,17 +89,30 @@ export class Database implements DatabaseApi {
       module: options.kernel,
       hashKeys: options.hashKeys,
       walEnabled: options.wal.enabled,
-      retentionMs: options.retentionMs,
+      retentionMs: options.retention.ageMs,
       memtableBytesMax: options.memtableBytesMax,
       chunkFileBytesMax: options.chunkFileBytesMax ?? CHUNK_FILE_BYTES_MAX,
       limits: options.limits,
     });
     this.#slots = new ReaderSlots(this.#head.memory);
+    const { vfs, dataDir, clock, log, retention, diskReserveBytes } = options;
+    this.#controls = new Controls({ vfs, dataDir, log, retention, onChange: () => this.#retentionChanged() });
+    this.#disk = new DiskSpace({
+      vfs,
+      dir: dataDir,
+      reserveBytes: diskReserveBytes,
+      clock,
+      log,
+      onChange: () => undefined,
+    });
   }
 
   get state(): DatabaseState {
-    if (this.#phase !== "open") return this.#phase;
-    return this.#isFaulty ? "readonly-fault" : "writable";
+    return stateOf(this.#phase, this.#obstacles);
+  }
+
+  get facts(): StateFacts {
+    return { replay: this.#replay, obstacles: this.#obstacles, disk: this.#disk.status };
   }
 
   get replay(): ReplayProgress {
@@ -107,11 +129,13 @@ export class Database implements DatabaseApi {
   }
 
   async #start(): Promise<void> {
-    const { vfs, dataDir, walDir, clock, log, retentionMs, wal } = this.#options;
+    const { vfs, dataDir, walDir, clock, log, wal } = this.#options;
     const head = this.#head;
     const segments = this.#segments;
     this.#phase = "replaying";
     for (const dir of [dataDir, walDir, this.#chunkDir]) await makeDir(vfs, dir);
+    await this.#controls.load();
+    await this.#disk.start();
     await removeTemporaries(vfs, walDir, (name) => segmentIndexOf(name) !== undefined);
     await removeTemporaries(vfs, this.#chunkDir, (name) => chunkFileIndexOf(name) !== undefined);
 
@@ -156,6 +180,7 @@ export class Database implements DatabaseApi {
       "replaying WAL",
     );
     for (const loss of summary.losses) this.#report(loss);
+    const retentionMs = (): number => this.#controls.policy.settings.ageMs;
     this.#retention = new Retention({ head, chunkFiles, segments, retentionMs, clock, log });
     if (wal.enabled) await this.#openLog(summary, [...summary.repairs]);
     check();
@@ -177,6 +202,7 @@ export class Database implements DatabaseApi {
         repairs.shift();
       }
     } catch (thrown) {
+      this.#repairFailure = thrown;
       log.error({ operation: "replay", err: thrown }, `Cannot repair the write-ahead log: ${messageOf(thrown)}`);
       this.#repairTimer = clock.after(REPAIR_RETRY_MS, () => {
         this.#repairing = this.#openLog({ lastSequence, nextIndex } as LogSummary, repairs);
@@ -229,6 +255,8 @@ export class Database implements DatabaseApi {
     await this.#starting?.catch(() => undefined);
     await this.#repairing;
     await this.#retention?.stop();
+    await this.#disk.stop();
+    await this.#controls.close();
     try {
       await this.#wal?.close();
     } finally {
@@ -260,14 +288,50 @@ export class Database implements DatabaseApi {
   }
 
   #mustBeWritable(): void {
-    if (this.#phase !== "open") throw new TsdbError("NOT_READY", `The database is ${this.state}`);
-    if (!this.#isFaulty) return;
-    throw new TsdbError("READ_ONLY", "The database takes no writes: its disk failed; the log has the error");
+    if (this.#phase === "open" && !this.#isFaulty && !this.#disk.isFull && !this.#controls.isReadOnly) return;
+    const { canRead, text } = meaningOf(this.state, this.facts);
+    throw new TsdbError(canRead ? "READ_ONLY" : "NOT_READY", text);
   }
 
   get #isFaulty(): boolean {
     const hasLog = this.#wal !== undefined || !this.#options.wal.enabled;
     return !hasLog || this.#wal?.isFaulty === true || this.#chunkFiles?.isFaulty === true;
+  }
+
+  get #obstacles(): WriteObstacles {
+    const causes = [
+      this.#wal === undefined ? this.#repairFailure : this.#wal.faultCause,
+      this.#chunkFiles?.faultCause,
+    ].filter((cause) => cause !== undefined);
+    // A disk without space is no broken one: that there is none may show in a failed call before it shows in a count.
+    const isOutOfSpaceOnly = causes.length > 0 && causes.every(isOutOfSpace);
+    return {
+      isFaulty: this.#isFaulty && !isOutOfSpaceOnly,
+      isDiskFull: this.#disk.isFull || isOutOfSpaceOnly,
+      isManual: this.#controls.isReadOnly,
+    };
+  }
+
+  readonly admin: AdminApi = ((database: Database) => ({
+    setReadOnly: (isReadOnly) => database.#whenOpen(() => database.#controls.setReadOnly(isReadOnly)),
+    get retention() {
+      return database.#controls.retention;
+    },
+    setRetention: (change) => database.#whenOpen(() => database.#controls.setRetention(change)),
+  }))(this);
+
+  async #whenOpen<T>(run: () => Promise<T>): Promise<T> {
+    if (this.#phase !== "open") throw new TsdbError("NOT_READY", meaningOf(this.state, this.facts).text);
+    return run();
+  }
+
+  reconfigure({ retention, diskReserveBytes }: ReloadableOptions): void {
+    this.#controls.configure(retention);
+    this.#disk.setReserve(diskReserveBytes);
+  }
+
+  #retentionChanged(): void {
+    this.#head.retentionMs = this.#controls.policy.settings.ageMs;
   }
 
   /** More of the log is durable, so chunks may go to their files; or something failed, or works again. */

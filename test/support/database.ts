@@ -27,7 +27,8 @@ export function makeDatabase(vfs: Vfs, { wal, ...overrides }: Overrides = {}): D
     kernel,
     hashKeys: new Uint8Array(16),
     wal: { enabled: true, sync: "always", syncIntervalMs: 1_000, segmentBytesMax: MiB, ...wal },
-    retentionMs: 30 * 86_400_000,
+    retention: { ageMs: 30 * 86_400_000, sizeBytesMax: 0, volumePercentMax: 0 },
+    diskReserveBytes: 0,
     memtableBytesMax: 64 * MiB,
     limits: {
       bodyBytesMax: MiB,

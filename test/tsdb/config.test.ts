@@ -40,12 +40,13 @@ function samples({ kind, key }: NamedSetting): readonly [string, string, string]
     DURATION: ["7s", "2h", "3d"],
     SIZE: ["17MiB", "18MB", "20971520"],
     NUMBER: ["3", "4", "5"],
-    BOOL: ["false", "0", "FALSE"],
+    BOOL: key === "managed" ? ["true", "1", "TRUE"] : ["false", "0", "FALSE"],
     PATH: key === "metrics.path" ? ["/a", "/b", "/c"] : ["a", "/b c", "./c"],
     "always|interval": ["interval", "interval", "interval"],
     "debug|info|warn|error": ["debug", "warn", "error"],
     "json|text": ["text", "text", "text"],
     "stdout|stderr": ["stderr", "stderr", "stderr"],
+    "on|off": ["off", "off", "off"],
   };
   return ofKind[kind.placeholder]!;
 }
@@ -62,17 +63,22 @@ function resultOf(key: string, sources: Partial<ConfigSources>) {
 test("every setting can be given by flag, variable and file, and the flag beats the variable beats the file beats the default", () => {
   for (const setting of allSettings) {
     const { key, flag, kind } = setting;
-    const [section, name] = key.split(".") as [string, string];
+    const [section, name] = key.split(".") as [string, string | undefined];
     const [inFile, inVariable, inFlag] = samples(setting);
     const canonical = (text: string) => kind.format(kind.schema.parse(text));
-    const file = fileWith(`${section}:\n  ${name}: ${JSON.stringify(inFile)}\n`);
+    const value = JSON.stringify(inFile);
+    const file = fileWith(name === undefined ? `${section}: ${value}\n` : `${section}:\n  ${name}: ${value}\n`);
     const env = { [variableOf(setting)]: inVariable };
     const flags = new Map([[flag, inFlag]]);
 
     expect(resultOf(key, {}).origin).toEqual({ from: "default" });
     expect(resultOf(key, { file })).toEqual({
       text: canonical(inFile),
-      origin: { from: "file", file, line: 2, column: name.length + 5 },
+      origin: {
+        from: "file",
+        file,
+        ...(name === undefined ? { line: 1, column: 10 } : { line: 2, column: name.length + 5 }),
+      },
     });
     expect(resultOf(key, { file, env })).toEqual({
       text: canonical(inVariable),
@@ -117,7 +123,15 @@ test("the configuration printed as YAML gives the same configuration", () => {
 test("the defaults are those of the operations guide", () => {
   const { config } = load({});
   expect(config.server.listen).toEqual({ host: "", port: 8080 });
-  expect(config.storage).toEqual({ dataDir: "./data", retentionMs: 30 * 86_400_000, memtableBytesMax: 268_435_456 });
+  expect(config.storage).toMatchObject({
+    dataDir: "./data",
+    retentionMs: 30 * 86_400_000,
+    memtableBytesMax: 268_435_456,
+    outOfOrderWindowMs: 86_400_000,
+    diskReserveBytes: "auto",
+    packed: "on",
+  });
+  expect(config.root).toEqual({ isManaged: false });
   expect(config.wal).toEqual({
     enabled: true,
     dir: "./data/wal",
@@ -164,7 +178,7 @@ metrics:
   path: /metrics
 `),
   });
-  expect(config.storage).toEqual({
+  expect(config.storage).toMatchObject({
     dataDir: "/var/lib/tsdb/data",
     retentionMs: 2_592_000_000,
     memtableBytesMax: 268_435_456,
@@ -217,15 +231,26 @@ test("the hash differs when a value differs, and does not depend on where the va
 });
 
 test("a reload applies what can be reloaded, and names what needs a restart", () => {
-  const before = load({ file: fileWith("storage: {retention: 1d}\n") });
-  const after = load({ file: fileWith("storage: {retention: 2d}\nlogging: {level: debug}\n") });
+  const before = load({ file: fileWith("storage: {retention: 1d, memtable_size: 64MB}\n") });
+  const after = load({ file: fileWith("storage: {retention: 2d, memtable_size: 128MB}\nlogging: {level: debug}\n") });
   const { inForce, applied, needRestart } = reloaded(before, after);
-  expect(applied.map(({ setting, text }) => [setting.key, text])).toEqual([["logging.level", "debug"]]);
-  expect(needRestart.map(({ setting, text }) => [setting.key, text])).toEqual([["storage.retention", "2d"]]);
+  expect(applied.map(({ setting, text }) => [setting.key, text])).toEqual([
+    ["storage.retention", "2d"],
+    ["logging.level", "debug"],
+  ]);
+  expect(needRestart.map(({ setting, text }) => [setting.key, text])).toEqual([["storage.memtable_size", "128MiB"]]);
   expect(inForce.config.logging.level).toBe("debug");
-  expect(inForce.config.storage.retentionMs).toBe(86_400_000);
+  expect(inForce.config.storage.retentionMs).toBe(2 * 86_400_000);
+  expect(inForce.config.storage.memtableBytesMax).toBe(64 * 2 ** 20);
   expect(inForce.hash).not.toBe(before.hash);
   expect(inForce.hash).not.toBe(after.hash);
+});
+
+test("a key that stands in no section is given as it is", () => {
+  expect(load({ file: fileWith("managed: true\nlogging: {level: debug}\n") }).config.root.isManaged).toBe(true);
+  expect(load({ env: { TSDB_MANAGED: "true" } }).config.root.isManaged).toBe(true);
+  expect(() => load({ file: fileWith("managed: perhaps\n") })).toThrow(/managed is "perhaps": expected true or false/);
+  expect(() => load({ file: fileWith("manged: true\n") })).toThrow(/did you mean "managed"/);
 });
 
 test("an origin is printed as a place that the user can go to", () => {

@@ -1,10 +1,11 @@
 /** The configuration of a running process: read once at the start, and again on SIGHUP and POST /-/reload. */
 import type { ProcessLogger } from "../../base/logger-pino.ts";
-import { reloaded, type LoadedConfig, type Reload } from "../config.ts";
+import { reloaded, type Config, type ConfigInForce, type LoadedConfig, type Reload } from "../config.ts";
 
-export class LiveConfig {
+export class LiveConfig implements ConfigInForce {
   readonly #read: () => LoadedConfig;
   readonly #log: ProcessLogger;
+  readonly #listeners: ((config: Config) => void)[] = [];
   #current: LoadedConfig;
 
   /** @param read reads flags, variables and file again; throws TsdbError BAD_CONFIG */
@@ -41,6 +42,11 @@ export class LiveConfig {
     log.info({ applied: listed(applied) }, `configuration reloaded${applied.length > 0 ? "" : ", nothing to apply"}`);
     if (needRestart.length > 0) log.warn({ need_restart: listed(needRestart) }, "these changes need a restart");
     log.setLevel(this.#current.config.logging.level);
+    for (const apply of this.#listeners) apply(this.#current.config);
     return reload;
+  }
+
+  onReload(apply: (config: Config) => void): void {
+    this.#listeners.push(apply);
   }
 }

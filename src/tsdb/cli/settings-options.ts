@@ -13,6 +13,7 @@ const sectionTitles: Readonly<Record<string, string>> = {
   limits: "Limits of a write request:",
   logging: "Logging:",
   metrics: "Metrics:",
+  root: "Management:",
 };
 
 export function addSettingOptions(command: Command): Command {

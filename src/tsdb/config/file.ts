@@ -86,6 +86,15 @@ export function parseConfigFile(text: string, file: string): FileContents {
   const offsetOf = (node: unknown): number => (node as Node | null)?.range?.[0] ?? 0;
   const sections = [...new Set(allSettings.map(({ key }) => sectionOf(key)))];
   const values: FileValue[] = [];
+  const readValue = (setting: NamedSetting, keyNode: unknown, valueNode: unknown): void => {
+    const scalar = resolve(valueNode);
+    const place = valueNode === null || (isScalar(scalar) && scalar.value === null) ? keyNode : valueNode;
+    const { line, col: column } = lines.linePos(offsetOf(place));
+    const value = isScalar(scalar) ? scalar.value : scalar;
+    const parsed = setting.kind.schema.safeParse(isMap(value) ? undefined : value);
+    if (parsed.success) values.push({ setting, value: parsed.data, line, column });
+    else complain(offsetOf(place), badValue(setting.key, shown(value, scalar), setting));
+  };
 
   const root = resolve(document.contents);
   const isEmpty = root === null || (isScalar(root) && root.value === null);
@@ -96,7 +105,12 @@ export function parseConfigFile(text: string, file: string): FileContents {
   }
   for (const { key: sectionNode, value: sectionValue } of root.items) {
     const section = String(isScalar(sectionNode) ? sectionNode.value : sectionNode);
-    const known = allSettings.filter(({ key }) => sectionOf(key) === section);
+    const alone = allSettings.find(({ key }) => key === section);
+    if (alone !== undefined) {
+      readValue(alone, sectionNode, sectionValue);
+      continue;
+    }
+    const known = allSettings.filter(({ key }) => key.startsWith(`${section}.`));
     if (known.length === 0) {
       complain(offsetOf(sectionNode), unknownSection(section, sections));
       continue;
@@ -115,13 +129,7 @@ export function parseConfigFile(text: string, file: string): FileContents {
         complain(offsetOf(keyNode), unknownKey(key, section, known));
         continue;
       }
-      const scalar = resolve(valueNode);
-      const place = valueNode === null || (isScalar(scalar) && scalar.value === null) ? keyNode : valueNode;
-      const { line, col: column } = lines.linePos(offsetOf(place));
-      const value = isScalar(scalar) ? scalar.value : scalar;
-      const parsed = setting.kind.schema.safeParse(isMap(value) ? undefined : value);
-      if (parsed.success) values.push({ setting, value: parsed.data, line, column });
-      else complain(offsetOf(place), badValue(`${section}.${key}`, shown(value, scalar), setting));
+      readValue(setting, keyNode, valueNode);
     }
   }
   return { values, problems };
@@ -138,7 +146,8 @@ function shown(value: unknown, node: unknown): string {
   return isMap(node) ? "is a section" : "is a list";
 }
 
-const sectionOf = (key: string): string => key.slice(0, key.indexOf("."));
+/** Of a key that stands in no section, the key. */
+const sectionOf = (key: string): string => key.split(".", 1)[0]!;
 const keyOf = (key: string): string => key.slice(key.indexOf(".") + 1);
 const keyNames = (known: readonly NamedSetting[]): string => known.map(({ key }) => keyOf(key)).join(", ");
 

@@ -78,11 +78,21 @@ export const httpPath = kind("PATH", "a path that starts with /, such as /metric
 export const durationMs = kind(
   "DURATION",
   "a duration such as 30d, 720h, 1h30m or 500ms",
-  (text) => {
-    const ms = parseDurationMs(text);
-    return ms !== undefined && ms > 0 && ms <= 36_525 * 86_400_000 ? ms : undefined;
-  },
+  parsedDuration,
   formatDurationMs,
+);
+
+function parsedDuration(text: string): number | undefined {
+  const ms = parseDurationMs(text);
+  return ms !== undefined && ms > 0 && ms <= 36_525 * 86_400_000 ? ms : undefined;
+}
+
+/** As durationMs, and 0, which turns off what it is about. */
+export const durationMsOrNone: Kind<number> = kind(
+  "DURATION",
+  "a duration such as 24h or 30m, or 0",
+  (text) => (/^0(ms|[smhdwy])?$/.test(text) ? 0 : parsedDuration(text)),
+  (ms) => (ms === 0 ? "0" : formatDurationMs(ms)),
 );
 
 export const sizeBytes = (min: string, max: string): Kind<number> =>
@@ -92,6 +102,14 @@ export const sizeBytes = (min: string, max: string): Kind<number> =>
     (text) => inRange(parseSizeBytes(text), parseSizeBytes(min)!, parseSizeBytes(max)!),
     formatSizeBytes,
   );
+
+/** A size, or the word for one that is found at run time. */
+export const sizeBytesOrAuto: Kind<number | "auto"> = kind<number | "auto">(
+  "SIZE",
+  "`auto`, or a size such as 256MB, or 0 for none",
+  (text) => (text === "auto" ? "auto" : parseSizeBytes(text)),
+  (value) => (value === "auto" ? "auto" : formatSizeBytes(value)),
+);
 
 export const wholeNumber = (min: number, max: number): Kind<number> =>
   kind("NUMBER", `a whole number from ${min} to ${max}`, (text) =>

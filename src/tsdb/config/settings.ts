@@ -9,11 +9,13 @@
 import {
   directory,
   durationMs,
+  durationMsOrNone,
   httpPath,
   listenAddress,
   oneOf,
   optionalListenAddress,
   sizeBytes,
+  sizeBytesOrAuto,
   trueOrFalse,
   wholeNumber,
   type Kind,
@@ -21,7 +23,7 @@ import {
 
 export interface Setting<T> {
   readonly kind: Kind<T>;
-  /** Section and key in the YAML file. */
+  /** Section and key in the YAML file; a key alone stands in no section. */
   readonly key: string;
   /** Name on the command line, without dashes. */
   readonly flag: string;
@@ -112,12 +114,66 @@ export const settings = {
       "./data",
       "Data directory; one process at a time holds it",
     ),
-    retentionMs: setting(
-      durationMs,
-      "storage.retention",
-      "retention",
-      "30d",
-      "Samples older than this are dropped, and refused when written",
+    retentionMs: reloadable(
+      setting(
+        durationMs,
+        "storage.retention",
+        "retention",
+        "30d",
+        "Samples older than this are deleted, block by block, and refused when written",
+      ),
+    ),
+    retentionBytesMax: reloadable(
+      setting(
+        sizeBytes("0", "1024TiB"),
+        "storage.retention_size",
+        "retention-size",
+        "0",
+        "Bytes that all data may take; beyond it the oldest blocks are deleted; 0 is no limit",
+      ),
+    ),
+    retentionPercentMax: reloadable(
+      setting(
+        wholeNumber(0, 100),
+        "storage.retention_percent",
+        "retention-percent",
+        "0",
+        "Percent of the volume that all data may take; beyond it the oldest blocks are deleted; 0 is no limit",
+      ),
+    ),
+    diskReserveBytes: reloadable(
+      setting(
+        sizeBytesOrAuto,
+        "storage.disk_reserve",
+        "disk-reserve",
+        "auto",
+        "Space kept free on the volume; with less, writes get 503 until there is more; `auto` is 5 % of the volume, from 64MiB to 1GiB",
+      ),
+    ),
+    outOfOrderWindowMs: setting(
+      durationMsOrNone,
+      "storage.out_of_order_window",
+      "out-of-order-window",
+      "24h",
+      "How far behind the newest sample a late one may be; 0 refuses all that are older than their series' newest",
+    ),
+    packed: reloadable(
+      setting(
+        oneOf("on", "off"),
+        "storage.packed",
+        "packed",
+        "on",
+        "Whether merged blocks may use the packed encoding, which other programs do not read; snapshots never do",
+      ),
+    ),
+    scrubIntervalMs: reloadable(
+      setting(
+        durationMsOrNone,
+        "storage.scrub_interval",
+        "scrub-interval",
+        "24h",
+        "How often every block is read and checked against its checksums; 0 is never",
+      ),
     ),
     memtableBytesMax: setting(
       sizeBytes("4MiB", "3.5GiB"),
@@ -165,26 +221,32 @@ export const settings = {
     ),
   },
   compaction: {
-    enabled: setting(
-      trueOrFalse,
-      "compaction.enabled",
-      "compaction-enabled",
-      "true",
-      "Merge blocks in the background; takes effect once blocks exist",
+    enabled: reloadable(
+      setting(
+        trueOrFalse,
+        "compaction.enabled",
+        "compaction-enabled",
+        "true",
+        "Merge blocks in the background; without it they are merged only when POST /api/v1/admin/compact asks for it",
+      ),
     ),
-    intervalMs: setting(
-      durationMs,
-      "compaction.interval",
-      "compaction-interval",
-      "5m",
-      "Time between two looks for blocks to merge; takes effect once blocks exist",
+    intervalMs: reloadable(
+      setting(
+        durationMs,
+        "compaction.interval",
+        "compaction-interval",
+        "5m",
+        "Time between two looks for blocks to merge or to delete",
+      ),
     ),
-    concurrency: setting(
-      wholeNumber(1, 64),
-      "compaction.concurrency",
-      "compaction-concurrency",
-      "1",
-      "Merges that may run at once; takes effect once blocks exist",
+    concurrency: reloadable(
+      setting(
+        wholeNumber(1, 64),
+        "compaction.concurrency",
+        "compaction-concurrency",
+        "1",
+        "Merges that may run at once",
+      ),
     ),
   },
   query: {
@@ -286,6 +348,18 @@ export const settings = {
   metrics: {
     enabled: setting(trueOrFalse, "metrics.enabled", "metrics-enabled", "true", "Serve the database's own metrics"),
     path: setting(httpPath, "metrics.path", "metrics-path", "/metrics", "Path of the database's own metrics"),
+  },
+  /** Keys that stand in no section. */
+  root: {
+    isManaged: reloadable(
+      setting(
+        trueOrFalse,
+        "managed",
+        "managed",
+        "false",
+        "Settings come from this file alone: POST /api/v1/admin/retention answers 409 and names the key to change",
+      ),
+    ),
   },
 };
 

@@ -4,6 +4,10 @@ import type { Logger } from "../../base/logger.ts";
 import type { Vfs } from "../../base/vfs.ts";
 import type { HeadAttachment } from "../head/head-storage.ts";
 import type { WriteRequest, WriteResult } from "../storage.ts";
+import type { RetentionChange, RetentionKey, RetentionSettings } from "./retention-policy.ts";
+import type { DatabaseState, StateFacts } from "./states.ts";
+
+export type { DatabaseState, StateFacts } from "./states.ts";
 
 export interface DatabaseOptions {
   readonly dataDir: string;
@@ -24,8 +28,10 @@ export interface DatabaseOptions {
   };
   /** Size at which a new head chunk file is begun; 128 MiB when absent. */
   readonly chunkFileBytesMax?: number;
-  /** Samples older than this are dropped and refused. */
-  readonly retentionMs: number;
+  /** As configured; what was set over the API goes before it. */
+  readonly retention: RetentionSettings;
+  /** Space kept free on the volume; undefined: by its size. */
+  readonly diskReserveBytes: number | undefined;
   /** Kernel memory the head may take; at or above it new series are refused. */
   readonly memtableBytesMax: number;
   readonly limits: {
@@ -38,7 +44,8 @@ export interface DatabaseOptions {
   };
 }
 
-export type DatabaseState = "starting" | "replaying" | "writable" | "readonly-fault" | "stopping" | "stopped";
+/** What a reload of the configuration may change while the database runs. */
+export type ReloadableOptions = Pick<DatabaseOptions, "retention" | "diskReserveBytes">;
 
 /** Progress of WAL replay; `done === total` when there is nothing (more) to replay. */
 export interface ReplayProgress {
@@ -86,6 +93,8 @@ export interface DatabaseStats {
 /** The database as HTTP and main see it. */
 export interface DatabaseApi {
   readonly state: DatabaseState;
+  /** What the text of a state speaks of (db/states.ts). */
+  readonly facts: StateFacts;
   readonly replay: ReplayProgress;
   readonly damage: readonly DamageReport[];
   /** Opens, replays, and resolves when writable. Probes and status work meanwhile. */
@@ -102,4 +111,21 @@ export interface DatabaseApi {
   /** Frees the slot of a worker that ended, so that nothing waits for it. */
   detach(slot: number): void;
   stats(): DatabaseStats;
+  reconfigure(options: ReloadableOptions): void;
+  readonly admin: AdminApi;
+}
+
+/** What an operator may ask of a database that is open. @throws TsdbError NOT_READY while it is not */
+export interface AdminApi {
+  /** Takes no writes until `setReadOnly(false)`, restarts included. */
+  setReadOnly(isReadOnly: boolean): Promise<void>;
+  readonly retention: RetentionInForce;
+  /** In force at once and over a restart, until the configuration says something else. */
+  setRetention(change: RetentionChange): Promise<void>;
+}
+
+export interface RetentionInForce {
+  readonly settings: RetentionSettings;
+  /** Which of them were set over the API. */
+  readonly overridden: Readonly<Record<RetentionKey, boolean>>;
 }

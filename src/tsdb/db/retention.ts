@@ -16,7 +16,8 @@ export interface RetentionOptions {
   readonly head: Head;
   readonly chunkFiles: ChunkFileWriter;
   readonly segments: SegmentList;
-  readonly retentionMs: number;
+  /** In force at that moment. */
+  readonly retentionMs: () => number;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -55,7 +56,7 @@ export class Retention {
     const { head, chunkFiles, segments, retentionMs, clock, log } = this.#options;
     const { minTimeMs, maxTimeMs } = head;
     if (minTimeMs === undefined || maxTimeMs === undefined) return;
-    const beforeMs = Math.min(clock.nowMs(), maxTimeMs) - retentionMs;
+    const beforeMs = Math.min(clock.nowMs(), maxTimeMs) - retentionMs();
     if (minTimeMs < beforeMs) {
       for (let ref = 0; ref < head.seriesNext && !this.#isStopped;) {
         if (head.dropChunks(ref, SERIES_PER_TURN, beforeMs) === 0) ref += SERIES_PER_TURN;

@@ -71,6 +71,7 @@ export class ChunkFileWriter {
   /** A file that failed since it was last replaced. */
   #distrusted: ChunkFile | undefined;
   #failures = 0;
+  #faultCause: unknown;
   #running: Promise<void> | undefined;
   #retryTimer: Timer | undefined;
   #isClosing = false;
@@ -82,6 +83,11 @@ export class ChunkFileWriter {
 
   get isFaulty(): boolean {
     return this.#failures > 1;
+  }
+
+  /** What failed last; undefined unless the writer is faulty. */
+  get faultCause(): unknown {
+    return this.isFaulty ? this.#faultCause : undefined;
   }
 
   get sizeBytes(): number {
@@ -224,6 +230,7 @@ export class ChunkFileWriter {
   #failed(cause: unknown): void {
     const { log, clock, onChange } = this.#options;
     this.#failures++;
+    this.#faultCause = cause;
     this.#distrusted ??= this.#open?.entry;
     log[this.#failures > 2 ? "debug" : "error"](
       { operation: "head", err: cause },

@@ -83,7 +83,7 @@ export class Head implements WalSource, ChunkBlockSource {
     const { at } = this.memory;
     const { limits } = options;
     this.memory.setI64(at.H_MEMORY_BYTES_MAX, options.memtableBytesMax);
-    this.memory.setI64(at.H_RETENTION_MS, Math.min(options.retentionMs, RETENTION_MS_MAX));
+    this.retentionMs = options.retentionMs;
     this.memory.setU32(at.H_SERIES_PER_REQUEST_MAX, limits.seriesPerRequestMax);
     this.memory.setU32(at.H_LABELS_PER_SERIES_MAX, limits.labelsPerSeriesMax);
     this.memory.setU32(at.H_LABEL_NAME_BYTES_MAX, limits.labelNameBytesMax);
@@ -251,6 +251,11 @@ export class Head implements WalSource, ChunkBlockSource {
   }
 
   // Retention.
+
+  /** Samples that are older than this by the clock are refused. */
+  set retentionMs(retentionMs: number) {
+    this.memory.setI64(this.memory.at.H_RETENTION_MS, Math.min(retentionMs, RETENTION_MS_MAX));
+  }
 
   /** Refs below it may be series. */
   get seriesNext(): number {

@@ -36,6 +36,10 @@ export interface ConfigView {
   yaml(): string;
   /** Differs whenever the config in force differs. */
   hash(): string;
+  /** Where a value comes from, such as "default" or "flag --retention". @param key as in the file */
+  origin(key: string): string;
+  /** Whether settings may only be changed in the file. */
+  isManaged(): boolean;
   loaded(): { readonly isSuccessful: boolean; readonly atMs: number };
   /** Reads it again; @throws TsdbError BAD_CONFIG, and then nothing has changed */
   reload(): ReloadView;
@@ -51,8 +55,6 @@ export interface RuntimeView {
   readonly startedAtMs: number;
   readonly workingDir: string;
   readonly hostname: string;
-  /** Such as "30d". */
-  readonly retention: string;
   /** Such as "always", "interval 1s" or "off". */
   readonly walSync: string;
 }

@@ -51,6 +51,8 @@ export const httpErrors: Readonly<Record<ErrorCode, HttpError>> = {
   READ_ONLY: unavailable(15),
   NOT_FOUND: { status: 404, errorType: "not_found" },
   METHOD_NOT_ALLOWED: badData(405),
+  MANAGED: badData(409),
+  NO_SPACE: { status: 507, errorType: "unavailable" },
   BAD_CONFIG: internal,
   DATA_DIR_LOCKED: internal,
   FORMAT_TOO_NEW: internal,

@@ -31,6 +31,9 @@ const FORM_BYTES_MAX = 1024 * 1024;
 /** Escaped label names in paths; an escape takes up to eight characters for one. */
 const PATH_PARAMETER_CHARS_MAX = 4096;
 
+const FORM = "application/x-www-form-urlencoded";
+const JSON_TYPE = "application/json";
+
 type NodeHandler = (request: IncomingMessage, response: ServerResponse) => void;
 
 /** A Fastify with all limits set and the error answers of errors.ts. */
@@ -50,9 +53,9 @@ export function limitedFastify(
     clientErrorHandler: answerBrokenRequest,
   });
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser("application/x-www-form-urlencoded", { parseAs: "string" }, (_request, body, done) =>
-    done(null, body),
-  );
+  // `curl -d` calls JSON a form: which of the two it is, is for the route to see.
+  for (const type of [FORM, JSON_TYPE])
+    app.addContentTypeParser(type, { parseAs: "string" }, (_request, body, done) => done(null, body));
   app.addHook("onSend", async (_request, reply) => cutOffIdleReader(reply.raw, options.writeTimeoutMs));
   app.addHook("preClose", async () => sweepIdleConnections(app.server, clock));
   app.setErrorHandler((error: FastifyError, _request, reply) => sendError(reply, error, log));
@@ -123,13 +126,14 @@ export function registerRoutes<Parts extends ProbeParts>(
   table: readonly Route<Parts>[],
   parts: Parts,
 ): void {
-  for (const { methods, path, when, handle } of table)
+  for (const { methods, path, when, body, handle } of table)
     app.route({
       method: [...methods],
       url: path,
       handler: async (request: FastifyRequest, reply: FastifyReply) => {
         const unready = when === "read" ? notReady(parts.deps.database, "read") : undefined;
         if (unready !== undefined) throw unready;
+        if (body !== "json" && request.headers["content-type"]?.startsWith(JSON_TYPE)) throw notAForm();
         setCommonHeaders(reply);
         reply.type("application/json");
         const answer = await handle({ ...parts, request, reply, params: parametersOf(request) });
@@ -173,11 +177,13 @@ function sendError(reply: FastifyReply, thrown: FastifyError | TsdbError, log: L
   return reply.code(status).type("application/json").send(Buffer.from(body));
 }
 
+const notAForm = (): TsdbError => new TsdbError("UNSUPPORTED_MEDIA_TYPE", `The body must be a form (${FORM})`);
+
 /** Fastify's own refusals, in our words; anything else stays the bug that it is. */
 function ofFastify(error: FastifyError): TsdbError | FastifyError {
   switch (error.code) {
     case "FST_ERR_CTP_INVALID_MEDIA_TYPE":
-      return new TsdbError("UNSUPPORTED_MEDIA_TYPE", "The body must be a form (application/x-www-form-urlencoded)");
+      return notAForm();
     case "FST_ERR_CTP_BODY_TOO_LARGE":
       return new TsdbError("BODY_TOO_LARGE", `The body is larger than ${FORM_BYTES_MAX} bytes`);
     case "FST_ERR_BAD_URL":

@@ -6,6 +6,7 @@
 import { Registry, collectDefaultMetrics } from "prom-client";
 import type { Metric, OpenMetricsContentType } from "prom-client";
 import type { DatabaseApi, DatabaseStats } from "../db.ts";
+import { databaseStates } from "../db/states.ts";
 import type { QueryPoolStats } from "../query/pool.ts";
 import { DurationHistogram } from "./duration-histogram.ts";
 import type { BuildInfo } from "./deps.ts";
@@ -97,8 +98,6 @@ const walSyncSummary: MetricRow["read"] = ({ stats }, name) => [
   { metricName: `${name}_count`, value: stats.walSyncsTotal },
 ];
 
-const STATES = ["starting", "replaying", "writable", "readonly-fault", "stopping", "stopped"] as const;
-
 export const metricRows: readonly MetricRow[] = [
   // Write path
   counter("tsdb_samples_ingested_total", "Samples stored.", ({ stats }) => stats.samplesIngestedTotal),
@@ -165,7 +164,7 @@ export const metricRows: readonly MetricRow[] = [
   ),
   gauge("tsdb_wal_replay_duration_seconds", "How long the last replay took.", ({ stats }) => stats.replaySeconds),
   gauge("tsdb_state", "1 for the state that the database is in.", ({ database }) =>
-    STATES.map((state) => ({ labels: { state }, value: database.state === state ? 1 : 0 })),
+    databaseStates.map((state) => ({ labels: { state }, value: database.state === state ? 1 : 0 })),
   ),
 
   // Query path

@@ -19,6 +19,8 @@ export interface Route<Parts extends ProbeParts = AppParts> {
   readonly summary: string;
   /** "always": answers while the database starts and stops too. "read": needs a database that can be read. */
   readonly when: "always" | "read";
+  /** "json": its body may be JSON, whatever its content type says; otherwise bodies are forms. */
+  readonly body?: "json";
   /** What it returns is sent: a string or bytes as they are, with the content type that was set (JSON by default). */
   readonly handle: (context: Parts & RequestContext) => unknown;
 }
@@ -41,6 +43,9 @@ export interface AppParts extends ProbeParts {
 }
 
 export type RouteContext = AppParts & RequestContext;
+
+/** The body as text; undefined without one. */
+export const bodyText = ({ body }: FastifyRequest): string | undefined => (typeof body === "string" ? body : undefined);
 
 /** The envelope of a success. */
 export const success = (data: unknown, warnings: readonly string[] = []): string =>

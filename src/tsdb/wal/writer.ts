@@ -106,6 +106,7 @@ export class WalWriter {
   #failures = 0;
   #needsRestart = false;
   #isFaulty = false;
+  #faultCause: unknown;
   #isClosing = false;
   #syncTimer: Timer | undefined;
   #retryTimer: Timer | undefined;
@@ -119,6 +120,11 @@ export class WalWriter {
   /** Whether the disk takes no records: every write would be refused. */
   get isFaulty(): boolean {
     return this.#isFaulty;
+  }
+
+  /** What failed last; undefined unless the writer is faulty. */
+  get faultCause(): unknown {
+    return this.#isFaulty ? this.#faultCause : undefined;
   }
 
   /** All up to this sequence is durable. */
@@ -352,6 +358,7 @@ export class WalWriter {
     const { log, onChange, clock } = this.#options;
     const segment = this.#segment === undefined ? undefined : segmentName(this.#segment.index);
     this.#failures++;
+    this.#faultCause = cause;
     this.#needsRestart = true;
     // What was written without a sync counts as not written.
     this.#taken = this.#written = this.#synced;

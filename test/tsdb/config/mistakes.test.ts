@@ -10,8 +10,10 @@ import { parseConfigFile } from "../../../src/tsdb/config/file.ts";
 const dir = mkdtempSync(join(tmpdir(), "tsdb-mistakes-"));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-const sections = "server, storage, wal, compaction, query, limits, logging, metrics";
-const ofStorage = "data_dir, retention, memtable_size";
+const sections = "server, storage, wal, compaction, query, limits, logging, metrics, managed";
+const ofStorage =
+  "data_dir, retention, retention_size, retention_percent, disk_reserve, out_of_order_window, packed, scrub_interval, " +
+  "memtable_size";
 const ofServer = "listen, probe_listen, read_timeout, write_timeout, max_connections";
 const duration = "expected a duration such as 30d, 720h, 1h30m or 500ms";
 const memtable = "expected a size from 4MiB to 3.5GiB, such as 256MB or 256MiB (both 268435456), or a number of bytes";

@@ -188,7 +188,7 @@ test("retention drops what is older than the older of clock and newest sample, i
   const clock = new ManualClock(START_MS);
   const options = {
     clock,
-    retentionMs: 24 * HOUR_MS,
+    retention: { ageMs: 24 * HOUR_MS, sizeBytesMax: 0, volumePercentMax: 0 },
     chunkFileBytesMax: 300 * 1024,
     wal: { segmentBytesMax: 20_000 },
   };

@@ -4,10 +4,19 @@ import type { FastifyInstance } from "fastify";
 import { onTestFinished } from "vitest";
 import { systemClock } from "../../../src/base/clock.ts";
 import { silentLogger } from "../../../src/base/logger.ts";
-import type { DatabaseApi, DatabaseState, DatabaseStats, DamageReport } from "../../../src/tsdb/db.ts";
+import type {
+  AdminApi,
+  DamageReport,
+  DatabaseApi,
+  DatabaseState,
+  DatabaseStats,
+  RetentionInForce,
+} from "../../../src/tsdb/db.ts";
+import type { RetentionChange } from "../../../src/tsdb/db/retention-policy.ts";
+import type { DiskStatus, StateFacts } from "../../../src/tsdb/db/states.ts";
 import { buildApp } from "../../../src/tsdb/http/app.ts";
 import { DEFAULT_HTTP_OPTIONS } from "../../../src/tsdb/http/deps.ts";
-import type { AppDeps, HttpOptions } from "../../../src/tsdb/http/deps.ts";
+import type { AppDeps, ConfigView, HttpOptions } from "../../../src/tsdb/http/deps.ts";
 import type { QueryAnswer, QueryPoolStats, QueryRunner, RunOptions } from "../../../src/tsdb/query/pool.ts";
 import type { CardinalityStats, QueryJob } from "../../../src/tsdb/query/protocol.ts";
 import type { WriteRequest, WriteResult } from "../../../src/tsdb/storage.ts";
@@ -47,10 +56,28 @@ export const cardinality: CardinalityStats = {
   seriesCountByLabelValuePair: [],
 };
 
+export class FakeAdmin implements AdminApi {
+  isReadOnly = false;
+  retention: RetentionInForce = {
+    settings: { ageMs: 30 * 86_400_000, sizeBytesMax: 0, volumePercentMax: 0 },
+    overridden: { ageMs: false, sizeBytesMax: false, volumePercentMax: false },
+  };
+  readonly retentionChanges: RetentionChange[] = [];
+
+  async setReadOnly(isReadOnly: boolean): Promise<void> {
+    this.isReadOnly = isReadOnly;
+  }
+
+  async setRetention(change: RetentionChange): Promise<void> {
+    this.retentionChanges.push(change);
+  }
+}
+
 export class FakeDatabase implements DatabaseApi {
   state: DatabaseState = "writable";
   replay = { segmentsTotal: 4, segmentsDone: 1, bytesTotal: 400, bytesDone: 100, entries: 17, durationMs: 5 };
   damage: DamageReport[] = [];
+  disk: DiskStatus | undefined;
   statistics: DatabaseStats = emptyStats;
   readonly writes: WriteRequest[] = [];
   answer: (request: WriteRequest) => Promise<WriteResult> = async () => ({
@@ -59,11 +86,23 @@ export class FakeDatabase implements DatabaseApi {
     rejections: [],
   });
 
+  get facts(): StateFacts {
+    const { state, replay, disk } = this;
+    const obstacles = {
+      isFaulty: state === "readonly-fault",
+      isDiskFull: state === "readonly-disk",
+      isManual: state === "readonly-manual",
+    };
+    return { replay, obstacles, disk };
+  }
+
   start = async (): Promise<void> => {};
   close = async (): Promise<void> => {};
   attach = (): undefined => undefined;
   detach = (): void => {};
   stats = (): DatabaseStats => this.statistics;
+  reconfigure = (): void => {};
+  readonly admin = new FakeAdmin();
 
   write(request: WriteRequest): Promise<WriteResult> {
     this.writes.push({ format: request.format, body: Uint8Array.from(request.body) });
@@ -90,6 +129,7 @@ export interface TestApp {
   readonly app: FastifyInstance;
   readonly database: FakeDatabase;
   readonly queries: FakeQueries;
+  readonly config: { -readonly [Key in keyof ConfigView]: ConfigView[Key] };
 }
 
 export function fakeDeps(options: Partial<HttpOptions> = {}): AppDeps & Omit<TestApp, "app"> {
@@ -103,6 +143,8 @@ export function fakeDeps(options: Partial<HttpOptions> = {}): AppDeps & Omit<Tes
       flags: () => ({ "data-dir": "./data" }),
       yaml: () => "storage:\n  data_dir: ./data\n",
       hash: () => "h4sh",
+      origin: () => "default",
+      isManaged: () => false,
       loaded: () => ({ isSuccessful: true, atMs: 1_700_000_000_000 }),
       reload: () => ({ applied: { "logging.level": "debug" }, needRestart: {} }),
     },
@@ -110,7 +152,6 @@ export function fakeDeps(options: Partial<HttpOptions> = {}): AppDeps & Omit<Tes
       startedAtMs: 1_700_000_000_000,
       workingDir: "/",
       hostname: "host",
-      retention: "30d",
       walSync: "always",
     },
     options: { ...DEFAULT_HTTP_OPTIONS, ...options },
@@ -121,7 +162,7 @@ export function testApp(options: Partial<HttpOptions> = {}): TestApp {
   const deps = fakeDeps(options);
   const app = buildApp(deps);
   onTestFinished(() => app.close());
-  return { app, database: deps.database, queries: deps.queries };
+  return { app, database: deps.database, queries: deps.queries, config: deps.config };
 }
 
 /** The parsed body of an answer; tests say what they expect of it. */

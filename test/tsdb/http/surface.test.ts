@@ -92,6 +92,11 @@ test("the process is healthy in every state, and ready only when it takes writes
     },
     { state: "writable", status: 200, text: "TSDB is ready.\n" },
     {
+      state: "readonly-disk",
+      status: 503,
+      text: "The database takes no writes: its disk is full; it goes on by itself once there is space.\n",
+    },
+    {
       state: "readonly-fault",
       status: 503,
       text: "The database takes no writes: its disk failed; the log has the error.\n",

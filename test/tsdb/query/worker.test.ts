@@ -33,7 +33,8 @@ const database = new Database({
   kernel: loadKernelModule(),
   hashKeys: new Uint8Array(16),
   wal: { enabled: true, sync: "interval", syncIntervalMs: 1000, segmentBytesMax: 2 ** 20 },
-  retentionMs: 24 * 3_600_000,
+  retention: { ageMs: 24 * 3_600_000, sizeBytesMax: 0, volumePercentMax: 0 },
+  diskReserveBytes: 0,
   memtableBytesMax: 64 * 2 ** 20,
   limits: {
     bodyBytesMax: 2 ** 22,

@@ -1,6 +1,7 @@
 /** The whole HTTP surface, as data. */
 import { WRITE_PATH } from "../write-service.ts";
 import type { Method, Route, RouteContext } from "../route.ts";
+import { adminRoutes } from "./admin.ts";
 import { emptyRoutes } from "./empty.ts";
 import { probeRoutes } from "./probes.ts";
 import { queryRoutes } from "./queries.ts";
@@ -34,6 +35,7 @@ export const metricsRoute: Route = {
 export const routes: readonly Route[] = [
   ...queryRoutes,
   ...statusRoutes,
+  ...adminRoutes,
   ...emptyRoutes,
   ...probeRoutes,
   ...serverRoutes,

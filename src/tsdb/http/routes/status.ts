@@ -1,7 +1,9 @@
 /** What the server says about itself, in the shapes of Prometheus' status API. */
 import { availableParallelism, totalmem } from "node:os";
 import { basename } from "node:path";
-import type { DatabaseApi } from "../../db.ts";
+import { formatDurationMs } from "../../../base/duration.ts";
+import { formatSizeBytes } from "../../../base/size.ts";
+import type { DatabaseApi, RetentionInForce } from "../../db.ts";
 import type { CardinalityStats } from "../../query/protocol.ts";
 import { badRequest } from "../params.ts";
 import { success } from "../route.ts";
@@ -46,10 +48,18 @@ function runtimeInfo({ deps: { clock, config, database, runtime } }: RouteContex
     GOMEMLIMIT: Math.min(process.constrainedMemory() || Infinity, totalmem()),
     GOGC: "",
     GODEBUG: "",
-    storageRetention: runtime.retention,
+    storageRetention: retentionText(database.admin.retention),
     walSync: runtime.walSync,
     state: database.state,
   });
+}
+
+/** As Prometheus writes it: the limits that there are, with "or" between. */
+function retentionText({ settings: { ageMs, sizeBytesMax, volumePercentMax } }: RetentionInForce): string {
+  const limits = [formatDurationMs(ageMs)];
+  if (sizeBytesMax > 0) limits.push(formatSizeBytes(sizeBytesMax));
+  if (volumePercentMax > 0) limits.push(`${volumePercentMax}%`);
+  return limits.join(" or ");
 }
 
 const CARDINALITY_LIMIT = 10;

@@ -43,7 +43,7 @@ async function life(vfs: FaultyVfs, trial: Trial): Promise<void> {
   await trial.passRetention();
   await attempt(trial, database, LATER);
   await trial.pass(3_600_000, 1_800_000);
-  expect(["writable", "readonly-fault"]).toContain(database.state);
+  expect(["writable", "readonly-disk", "readonly-fault"]).toContain(database.state);
 
   vfs.heal();
   await trial.pass(120_000, 10_000);

@@ -128,7 +128,8 @@ export class Trial {
       hashKeys: new Uint8Array(16),
       wal: { enabled: true, sync, syncIntervalMs: SYNC_INTERVAL_MS, segmentBytesMax },
       chunkFileBytesMax,
-      retentionMs: RETENTION_MS,
+      retention: { ageMs: RETENTION_MS, sizeBytesMax: 0, volumePercentMax: 0 },
+      diskReserveBytes: 0,
       memtableBytesMax: 64 * 2 ** 20,
       limits: {
         bodyBytesMax: 2 ** 16,
