@@ -22,7 +22,9 @@ export interface BlockSeries {
 export const ULID_A = "01HZZZZZZZZZZZZZZZZZZZZZZA";
 export const ULID_B = "01HZZZZZZZZZZZZZZZZZZZZZZB";
 
-export const newMemory = (): PrivateMemory => new PrivateMemory(loadKernelModule({ debug: true }));
+const kernel = loadKernelModule({ debug: true });
+
+export const newMemory = (): PrivateMemory => new PrivateMemory(kernel);
 
 /** Adds up the hashes of samples as the kernel does. */
 export function hashOf(memory: PrivateMemory, seed: bigint, samples: readonly Sample[]): bigint {

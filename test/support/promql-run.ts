@@ -19,6 +19,7 @@ import type { SampleReader } from "../../src/tsdb/promql/operators/sample-reader
 import { parseExpression } from "../../src/tsdb/promql/parser.ts";
 import { printExpression } from "../../src/tsdb/promql/print.ts";
 import type { QueryResult, QueryValue } from "../../src/tsdb/promql/result.ts";
+import type { Storage } from "../../src/tsdb/storage.ts";
 import { FakeStorage, STALE, labelSet, matchesAll } from "./fake-storage.ts";
 import type { FakeSeries } from "./fake-storage.ts";
 import { parseScript } from "./promql-script.ts";
@@ -35,15 +36,40 @@ export interface EvalOutcome {
   readonly outcome: Outcome;
 }
 
-/** Runs a whole script. @param makeReader a reader for each query */
-export function* runScript(text: string, makeReader: (budget: QueryBudget) => SampleReader): Generator<EvalOutcome> {
-  let data = new LoadedData();
-  for (const command of parseScript(text)) {
-    if (command.kind === "clear") data = new LoadedData();
-    else if (command.kind === "load") data.load(command);
-    else yield { eval: command, outcome: new EvalRun(command, data, makeReader).outcome() };
-  }
+export interface ScriptOptions {
+  /** A reader for each query. */
+  readonly makeReader: (budget: QueryBudget) => SampleReader;
+  /** Where queries find what was loaded; it is closed when more is loaded. */
+  readonly makeStorage?: (
+    series: readonly FakeSeries[],
+  ) => Promise<{ readonly storage: Storage; close(): Promise<void> }>;
 }
+
+/** Runs a whole script. */
+export async function* runScript(
+  text: string,
+  { makeReader, makeStorage = fakeStorage }: ScriptOptions,
+): AsyncGenerator<EvalOutcome> {
+  let data = new LoadedData();
+  let made: Awaited<ReturnType<typeof makeStorage>> | undefined;
+  for (const command of parseScript(text)) {
+    if (command.kind === "eval") {
+      made ??= await makeStorage(data.series);
+      yield { eval: command, outcome: new EvalRun(command, data, made.storage, makeReader).outcome() };
+      continue;
+    }
+    await made?.close();
+    made = undefined;
+    if (command.kind === "clear") data = new LoadedData();
+    else data.load(command);
+  }
+  await made?.close();
+}
+
+const fakeStorage: NonNullable<ScriptOptions["makeStorage"]> = async (series) => ({
+  storage: new FakeStorage(series, { chunkSamples: [7], batchSeries: [4] }),
+  close: async () => undefined,
+});
 
 class LoadedData {
   readonly #series = new Map<string, FakeSeries & { times: number[]; values: Float64Array }>();
@@ -61,7 +87,9 @@ class LoadedData {
     }
   }
 
-  storage = (): FakeStorage => new FakeStorage([...this.#series.values()], { chunkSamples: [7], batchSeries: [4] });
+  get series(): FakeSeries[] {
+    return [...this.#series.values()];
+  }
 
   /** What a query would read that cannot be stored. */
   unstorableIn(query: Expression): string | undefined {
@@ -100,11 +128,13 @@ const LIMITS = { ...DEFAULT_LIMITS, samplesMax: 10_000 };
 class EvalRun {
   readonly #eval: Eval;
   readonly #data: LoadedData;
-  readonly #makeReader: (budget: QueryBudget) => SampleReader;
+  readonly #storage: Storage;
+  readonly #makeReader: ScriptOptions["makeReader"];
 
-  constructor(command: Eval, data: LoadedData, makeReader: (budget: QueryBudget) => SampleReader) {
+  constructor(command: Eval, data: LoadedData, storage: Storage, makeReader: ScriptOptions["makeReader"]) {
     this.#eval = command;
     this.#data = data;
+    this.#storage = storage;
     this.#makeReader = makeReader;
   }
 
@@ -183,7 +213,7 @@ class EvalRun {
   #environment(): QueryEnvironment {
     const budget = new QueryBudget(LIMITS, systemClock);
     return {
-      storage: this.#data.storage(),
+      storage: this.#storage,
       samples: this.#makeReader(budget),
       budget,
       delayedNameRemoval: true,

@@ -1,20 +1,22 @@
 import { expect, test } from "vitest";
 import { loadKernelModule } from "../../../src/tsdb/kernel/load.ts";
+import type { QueryBudget } from "../../../src/tsdb/promql/budget.ts";
 import { KernelReader } from "../../../src/tsdb/promql/kernel-reader.ts";
 import { PrivateMemory } from "../../../src/tsdb/kernel/private-memory.ts";
 import { corpusFiles, corpusMissing } from "../../support/promql-corpus.ts";
 import { runScript } from "../../support/promql-run.ts";
 
 const memory = new PrivateMemory(loadKernelModule());
+const makeReader = (budget: QueryBudget) => new KernelReader(memory, budget);
 
 test.skipIf(corpusMissing !== undefined)(
   `Prometheus' corpus: what is supported answers as Prometheus does, the rest says what it lacks${corpusMissing === undefined ? "" : ` (${corpusMissing})`}`,
-  () => {
+  async () => {
     const failures: string[] = [];
     const unsupported = new Map<string, number>();
     let passed = 0;
     for (const { name, text } of corpusFiles())
-      for (const { eval: command, outcome } of runScript(text, (budget) => new KernelReader(memory, budget))) {
+      for await (const { eval: command, outcome } of runScript(text, { makeReader })) {
         if (outcome.kind === "passed") passed++;
         else if (outcome.kind === "failed")
           failures.push(`${name}:${command.line} ${command.query}\n    ${outcome.why}`);
