@@ -42,7 +42,8 @@ export async function splitStorage(series: readonly FakeSeries[], random: Random
   const split = series.map((one) => splitSeries(one, floorMs, random));
 
   const vfs = new MemoryVfs();
-  const database = await openDatabase(vfs, { kernel, retentionMs: 1e14, wal: { enabled: false } });
+  const retention = { ageMs: 1e14, sizeBytesMax: 0, volumePercentMax: 0 };
+  const database = await openDatabase(vfs, { kernel, retention, wal: { enabled: false } });
   const { rejections } = await write(database, split.filter(({ head }) => head.size > 0).map(written));
   if (rejections.length > 0) throw new Error(JSON.stringify(rejections));
   const refs = await Promise.all([ULID_A, ULID_B].map((ulid, block) => writeSplit(vfs, ulid, split, block as 0 | 1)));
