@@ -9,12 +9,21 @@ import { chunkSum } from "../block/sample-sum.ts";
 import type { PrivateMemory } from "../kernel/private-memory.ts";
 import { SampleColumns } from "./columns.ts";
 
+export interface EncodedChunk {
+  readonly encoding: number;
+  readonly data: Uint8Array;
+  readonly sampleCount: number;
+}
+
 /** Makes chunks of samples in kernel memory. */
 export interface ChunkEncoder {
   /** What a chunk has at most. */
   readonly samplesMax: number;
-  /** @returns valid until `reset` */
-  encode(times: number, values: number, count: number): { readonly encoding: number; readonly data: Uint8Array };
+  /**
+   * @param count at most samplesMax
+   * @returns all of them, in one chunk or, where that is shorter, in several; valid until `reset`
+   */
+  encode(times: number, values: number, count: number): readonly EncodedChunk[];
   /** The chunks of the series before are no longer needed. */
   reset(): void;
 }
@@ -107,9 +116,13 @@ export class RunWriter {
 
   #encode(count: number): void {
     const run = this.#run;
-    const { encoding, data } = this.#encoder.encode(run.times, run.values, count);
+    let first = 0;
+    for (const chunk of this.#encoder.encode(run.times, run.values, count)) {
+      const mint = run.timeAt(first);
+      first += chunk.sampleCount;
+      this.#chunks.push({ ...chunk, mint, maxt: run.timeAt(first - 1) });
+    }
     this.#hashSamples(run.times, run.values, count);
-    this.#chunks.push({ encoding, data, mint: run.timeAt(0), maxt: run.timeAt(count - 1), sampleCount: count });
     run.dropFirst(count);
   }
 

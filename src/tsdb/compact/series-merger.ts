@@ -26,9 +26,6 @@ export interface MergeTarget {
   readonly packed: boolean;
 }
 
-/** Samples that a chunk without packing holds, as Prometheus cuts them. */
-export const XOR_SAMPLES_MAX = 120;
-
 export class SeriesMerger {
   readonly #memory: PrivateMemory;
   readonly #out: RunWriter;

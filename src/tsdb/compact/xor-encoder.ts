@@ -2,7 +2,7 @@
 import type { PrivateMemory } from "../kernel/private-memory.ts";
 import { CHUNK_XOR } from "../storage.ts";
 import { Arena } from "./arena.ts";
-import type { ChunkEncoder } from "./run-writer.ts";
+import type { ChunkEncoder, EncodedChunk } from "./run-writer.ts";
 
 const SAMPLES_MAX = 120;
 /** A sample takes 145 bits at most, the first one and the count 20 B. */
@@ -22,11 +22,11 @@ export class XorEncoder implements ChunkEncoder {
     this.#state = memory.reserve(STATE_BYTES);
   }
 
-  encode(times: number, values: number, count: number): { readonly encoding: number; readonly data: Uint8Array } {
+  encode(times: number, values: number, count: number): readonly EncodedChunk[] {
     const address = this.#out.reserve(HEADER_BYTES_MAX + SAMPLE_BYTES_MAX * count);
     const bytes = this.#memory.kernel.xorEncode(times, values, count, address, this.#state);
     this.#out.shrink(address, bytes);
-    return { encoding: CHUNK_XOR, data: this.#out.view(address, bytes) };
+    return [{ encoding: CHUNK_XOR, data: this.#out.view(address, bytes), sampleCount: count }];
   }
 
   reset(): void {

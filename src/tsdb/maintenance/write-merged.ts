@@ -14,6 +14,7 @@ import type { BlockMeta } from "../block/meta.ts";
 import { replaceTombstones, Tombstones } from "../block/tombstones.ts";
 import { SourceMerge, type StillDeleted } from "../compact/merge-sources.ts";
 import type { SeriesSource } from "../compact/series-source.ts";
+import { PackedEncoder } from "../compact/packed-encoder.ts";
 import { XorEncoder } from "../compact/xor-encoder.ts";
 import { PageCache } from "../index/page-cache.ts";
 import { PrivateMemory } from "../kernel/private-memory.ts";
@@ -69,7 +70,7 @@ async function fill(
   const total = merge.seriesCount;
   const { stillDeleted, leftOutCount } = await merge.writeTo(writer, {
     memory,
-    target: { encoder: new XorEncoder(memory), packed },
+    target: { encoder: packed ? new PackedEncoder(memory) : new XorEncoder(memory), packed },
     pause,
     onSeries: (done) => progress({ done, total, unit: "series" }),
   });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { CHUNK_XOR } from "../../../src/tsdb/storage.ts";
+import { CHUNK_PACKED, CHUNK_XOR } from "../../../src/tsdb/storage.ts";
 import type { LabelSet } from "../../../src/tsdb/model/labels.ts";
 import { ulidOf } from "../../support/block-metas.ts";
 import { bitsOf, STALE_BITS, type Sample } from "../../support/columns.ts";
@@ -131,6 +131,25 @@ test("a merged block names its sources and parents, and takes the place of the o
   });
   expect(block.meta.ulid > ulidOf(2)).toBe(true);
   expect(await disk.list("/data/blocks")).toEqual([...ulids, block.meta.ulid]);
+});
+
+test("chunks are packed into long ones, and become XOR chunks again, without losing a bit", async () => {
+  const samples = Array.from({ length: 5000 }, (_, i) => ({
+    timeMs: 1000 * i + (i % 7),
+    value: i % 501 === 9 ? STALE_BITS : bitsOf(i < 3000 ? i / 100 : Math.sqrt(i)),
+  }));
+  const chunks = Array.from({ length: 50 }, (_, i) => samples.slice(100 * i, 100 * i + 100));
+  const { disk, block } = await merged([[{ labels: up, chunks }]], true);
+  const packed = chunksOf(disk, dirOf(block.meta.ulid));
+  expect(packed.map(({ encoding }) => encoding)).toContain(CHUNK_PACKED);
+  expect(packed.length).toBeLessThan(5);
+  expect(packed.flatMap((chunk) => chunk.samples)).toEqual(samples);
+
+  const again = { kind: "compact", sources: [block.meta.ulid], packed: false, reserveBytes: 0 } as const;
+  const { block: unpacked } = await runnerOn(disk).run(again);
+  const back = chunksOf(disk, dirOf(unpacked!.meta.ulid));
+  expect(new Set(back.map(({ encoding }) => encoding))).toEqual(new Set([CHUNK_XOR]));
+  expect(back.flatMap((chunk) => chunk.samples)).toEqual(samples);
 });
 
 test("without packing, chunks that neither overlap nor are short go through; short ones are put together", async () => {
