@@ -51,6 +51,7 @@ export function compose({ live, log, clock }: CompositionDeps): Composition {
     hashKeys: randomBytes(16),
     wal: config.wal,
     ...reloadableOptions(config),
+    outOfOrderWindowMs: config.storage.outOfOrderWindowMs,
     memtableBytesMax: config.storage.memtableBytesMax,
     limits: config.limits,
   });

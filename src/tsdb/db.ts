@@ -90,6 +90,7 @@ export class Database implements DatabaseApi {
       hashKeys: options.hashKeys,
       walEnabled: options.wal.enabled,
       retentionMs: options.retention.ageMs,
+      outOfOrderWindowMs: options.outOfOrderWindowMs ?? 0,
       memtableBytesMax: options.memtableBytesMax,
       chunkFileBytesMax: options.chunkFileBytesMax ?? CHUNK_FILE_BYTES_MAX,
       limits: options.limits,

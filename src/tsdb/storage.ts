@@ -140,10 +140,10 @@ export interface WriteRequest {
 
 /** Why a sample was refused. Names are metric label values (`tsdb_insert_errors_total{reason}`) and never change. */
 export type RejectReason =
-  | "out_of_order" // older than the series' newest sample
+  | "out_of_order" // older than the series' newest sample, with storage.out_of_order_window 0
   | "duplicate" // the series' newest timestamp with another value
   | "too_far_in_future" // more than 10 minutes ahead of the clock
-  | "too_old" // older than the retention
+  | "too_old" // older than the retention, or older than the series' newest and than the out-of-order window
   | "labels_invalid" // no metric name, an empty or repeated name, not UTF-8
   | "label_count" // more labels than the limit
   | "label_name_length"

@@ -7,4 +7,4 @@ export const version: string = packageJson.version;
 export const revision: string = process.env["TSDB_REVISION"] ?? "unknown";
 
 /** Of the files in the data directory: one more with every change that older versions cannot read. */
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;

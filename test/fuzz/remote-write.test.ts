@@ -20,6 +20,7 @@ const LIMITS: TwinLimits = {
   labelNameBytesMax: 256,
   labelValueBytesMax: 4096,
   retentionMs: 30 * 86_400_000,
+  outOfOrderWindowMs: 3_600_000,
 };
 
 const newHead = (): Head =>
@@ -28,6 +29,7 @@ const newHead = (): Head =>
     hashKeys: new Uint8Array(16),
     walEnabled: true,
     retentionMs: LIMITS.retentionMs,
+    outOfOrderWindowMs: 3_600_000,
     memtableBytesMax: MEMTABLE_BYTES,
     chunkFileBytesMax: 2 ** 20,
     limits: { ...LIMITS, bodyBytesMax: 2 ** 20, decodedBytesMax: 4 * 2 ** 20 },

@@ -6,9 +6,9 @@ import { expect, test } from "vitest";
 import { REPLAY } from "../../src/tsdb/kernel/head-exports.ts";
 import { decodeRecordHeader, RECORD_HEADER_BYTES } from "../../src/tsdb/wal/format.ts";
 import { fuzz } from "../support/fuzz.ts";
-import type { TwinLimits } from "../support/head-twin.ts";
+import { merged, type TwinLimits } from "../support/head-twin.ts";
 import { KernelHead } from "../support/kernel-head.ts";
-import { writeRequest } from "../support/remote-write-twin.ts";
+import { type TwinSample, writeRequest } from "../support/remote-write-twin.ts";
 import { type DecodedRecord, WalSegmentReader } from "../support/wal-record-twin.ts";
 
 const NOW_MS = Date.UTC(2026, 0, 1);
@@ -18,6 +18,7 @@ const LIMITS: TwinLimits = {
   labelNameBytesMax: 256,
   labelValueBytesMax: 4096,
   retentionMs: 30 * 86_400_000,
+  outOfOrderWindowMs: 3_600_000,
 };
 
 /** The data of records that the kernel itself wrote. */
@@ -30,7 +31,7 @@ function recordsOf(requests: number): Uint8Array[] {
         ["host", `h${i}`],
       ] as [string, string][],
       samples: Array.from({ length: 1 + (i % 4) }, (_x, s) => ({
-        timestampMs: BigInt(NOW_MS + request * 60_000 + s),
+        timestampMs: BigInt(NOW_MS + request * 60_000 + (s === 3 ? -90_000 : s)),
         value: BigInt(i * s) << 40n,
       })),
     }));
@@ -89,26 +90,39 @@ test("what replay made of good records is what the requests said, however they a
   const head = new KernelHead({ limits: LIMITS });
   const { kernel, memory } = head;
   const buffer = memory.u32(memory.at.H_WAL_BUFFER_0);
+  let sequence = 0;
   const apply = (data: Uint8Array): number => {
     memory.bytes.set(data, buffer);
+    memory.setI64(memory.at.H_WAL_SEQUENCE, sequence);
     return kernel.replayRecord(buffer, data.length);
   };
   kernel.beginSegment();
   const twin = new WalSegmentReader();
-  const expected = new Map<number, unknown[]>();
+  const expected = new Map<number, TwinSample[]>();
+  const late = new Map<number, TwinSample[]>();
   for (const data of records) {
     // Cut anywhere, it changes nothing but what its whole beginning said.
     expect(apply(data.subarray(0, 1))).toBe(REPLAY.malformed);
-    for (const { ref, ...sample } of twin.decode(data).rows) {
-      const samples = expected.get(ref) ?? [];
-      if ((samples.at(-1) as typeof sample | undefined)?.timestampMs !== sample.timestampMs) samples.push(sample);
-      expected.set(ref, samples);
+    for (const { ref, isLate, ...sample } of twin.decode(data).rows) {
+      const samples = (isLate ? late : expected).get(ref) ?? [];
+      samples.push(sample);
+      (isLate ? late : expected).set(ref, samples);
     }
     expect(apply(data)).toBe(REPLAY.ok);
+    sequence++;
+  }
+  // Once more, as after a failed sync: nothing is stored twice.
+  kernel.beginSegment();
+  sequence = 0;
+  for (const data of records) {
+    expect(apply(data)).toBe(REPLAY.ok);
+    sequence++;
   }
   const refs = head.select(0, [], 0, Number.MAX_VALUE);
   const samples = head.samplesOf(0, refs, 0, Number.MAX_VALUE);
-  refs.forEach((ref, i) => expect(samples[i]).toEqual(expected.get(ref)));
+  expect(memory.u32(memory.at.H_LATE_ROWS)).toBe([...late.values()].flat().length);
+  expect(late.size).toBeGreaterThan(0);
+  refs.forEach((ref, i) => expect(samples[i]).toEqual(merged(expected.get(ref)!, late.get(ref) ?? [])));
 });
 
 test("a chunk from a file is entered or refused, whatever its header says", async () => {

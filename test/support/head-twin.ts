@@ -11,6 +11,13 @@ export interface TwinLimits {
   readonly labelValueBytesMax: number;
   readonly seriesPerRequestMax: number;
   readonly retentionMs: number;
+  /** None by default. */
+  readonly outOfOrderWindowMs?: number;
+}
+
+/** A sample that came after a newer one of its series, or when the head's floor was above it. */
+export interface TwinLateSample extends TwinSample {
+  readonly sequence: number;
 }
 
 export interface TwinHeadSeries {
@@ -24,6 +31,10 @@ export interface TwinHeadSeries {
   droppedChunks: number;
   /** Which samples were dropped while their chunk was open, so that no file ever had them. */
   readonly droppedOpen: { readonly from: number; readonly to: number }[];
+  /** In the order in which they came. */
+  readonly late: TwinLateSample[];
+  /** The late sample with the newest time that there ever was. */
+  newestLate: TwinSample | undefined;
 }
 
 /** What a request came to. */
@@ -37,6 +48,7 @@ export interface TwinAnswer {
 
 export interface StoredSample extends TwinSample {
   readonly series: TwinHeadSeries;
+  readonly isLate: boolean;
 }
 
 const FUTURE_MS = 600_000n;
@@ -47,6 +59,11 @@ const strict = new TextDecoder("utf-8", { fatal: true });
 export class HeadTwin {
   readonly series = new Map<string, TwinHeadSeries>();
   readonly #limits: TwinLimits;
+  #floorMs = -(1n << 62n);
+  /** Of the newest sample that was ever stored. */
+  #newestMs = -(1n << 62n);
+  /** Of the last request of which something was stored. */
+  sequence = 0;
 
   constructor(limits: TwinLimits) {
     this.#limits = limits;
@@ -80,7 +97,7 @@ export class HeadTwin {
           for (const fault of faults) reject(fault, 1);
           continue;
         }
-        this.series.set(key, { labels: checked, samples: [], chunkStarts: [], droppedChunks: 0, droppedOpen: [] });
+        this.series.set(key, { labels: checked, samples: [], late: [], newestLate: undefined, ...noChunks() });
       }
       rows.push({ series: this.series.get(key)!, samples });
     }
@@ -89,20 +106,41 @@ export class HeadTwin {
     const stored: StoredSample[] = [];
     for (const { series, samples } of rows) {
       for (const sample of samples) {
-        const newest = series.samples.at(-1);
-        const fault = timeFault(sample);
-        if (fault !== undefined) reject(fault, 1);
-        else if (newest !== undefined && sample.timestampMs < newest.timestampMs) reject("out_of_order", 1);
-        else if (newest?.timestampMs === sample.timestampMs) {
-          if (newest.value === sample.value) duplicates++;
-          else reject("duplicate", 1);
-        } else {
+        const fault = timeFault(sample) ?? this.#judge(series, sample);
+        if (fault === "stored") duplicates++;
+        else if (fault === "late") {
+          series.late.push({ ...sample, sequence: this.sequence + 1 });
+          if (sample.timestampMs > (series.newestLate?.timestampMs ?? NEVER)) series.newestLate = sample;
+          stored.push({ ...sample, series, isLate: true });
+        } else if (fault !== undefined) reject(fault, 1);
+        else {
           append(series, sample);
-          stored.push({ ...sample, series });
+          stored.push({ ...sample, series, isLate: false });
         }
       }
     }
+    if (stored.length > 0) this.sequence++;
     return { accepted: stored.length + duplicates, duplicates, rejected, stored };
+  }
+
+  /** What becomes of a sample of a known series, when it is not appended. */
+  #judge(series: TwinHeadSeries, { timestampMs, value }: TwinSample): RejectReason | "stored" | "late" | undefined {
+    const newest = series.samples.at(-1);
+    const newestMs = newest?.timestampMs ?? NEVER;
+    const { newestLate } = series;
+    const headMs = this.#newestMs > this.#floorMs ? this.#newestMs : this.#floorMs;
+    if (timestampMs > this.#newestMs) this.#newestMs = timestampMs;
+    if (timestampMs > newestMs && timestampMs >= this.#floorMs) return undefined;
+    if (timestampMs === newestMs) return value === newest.value ? "stored" : "duplicate";
+    if (timestampMs === newestLate?.timestampMs) return value === newestLate.value ? "stored" : "duplicate";
+    if (timestampMs > newestMs && timestampMs > (newestLate?.timestampMs ?? NEVER)) return "late";
+    const { outOfOrderWindowMs = 0 } = this.#limits;
+    if (outOfOrderWindowMs === 0) return "out_of_order";
+    return timestampMs < headMs - BigInt(outOfOrderWindowMs) ? "too_old" : "late";
+  }
+
+  raiseFloor(beforeMs: number): void {
+    if (BigInt(beforeMs) > this.#floorMs) this.#floorMs = BigInt(beforeMs);
   }
 
   /** The labels as a series has them, or why they are refused. */
@@ -143,10 +181,27 @@ export class HeadTwin {
     return dropped;
   }
 
-  /** The samples of a series that were not dropped. */
-  static samplesOf({ samples, chunkStarts, droppedChunks }: TwinHeadSeries): readonly TwinSample[] {
-    return samples.slice(chunkStarts[droppedChunks] ?? samples.length);
+  /** What a query sees of a series: of samples with one time the first, and one that came in order before late ones. */
+  static samplesOf({ samples, chunkStarts, droppedChunks, late }: TwinHeadSeries): readonly TwinSample[] {
+    return merged(samples.slice(chunkStarts[droppedChunks] ?? samples.length), late);
   }
+}
+
+const NEVER = -(1n << 63n);
+
+const noChunks = (): Pick<TwinHeadSeries, "chunkStarts" | "droppedChunks" | "droppedOpen"> => ({
+  chunkStarts: [],
+  droppedChunks: 0,
+  droppedOpen: [],
+});
+
+/** Of samples with one time that of the earlier source, within a source the first; in order of time. */
+export function merged(...sources: readonly (readonly TwinSample[])[]): TwinSample[] {
+  const byTime = new Map<bigint, TwinSample>();
+  for (const { timestampMs, value } of sources.flat()) {
+    if (!byTime.has(timestampMs)) byTime.set(timestampMs, { timestampMs, value });
+  }
+  return [...byTime.values()].sort((a, b) => (a.timestampMs < b.timestampMs ? -1 : 1));
 }
 
 function append({ samples, chunkStarts, droppedChunks }: TwinHeadSeries, sample: TwinSample): void {

@@ -3,12 +3,12 @@
  * kernel's tables hold against the twins.
  */
 import { REJECT_REASONS } from "../../src/tsdb/head/rejections.ts";
-import { INGEST } from "../../src/tsdb/kernel/head-exports.ts";
+import { ENCODING_DELETED, INGEST } from "../../src/tsdb/kernel/head-exports.ts";
 import { HeadMemory } from "../../src/tsdb/kernel/head-memory.ts";
 import { loadKernelModule } from "../../src/tsdb/kernel/load.ts";
 import type { Matcher } from "../../src/tsdb/model/matcher.ts";
-import type { RejectReason } from "../../src/tsdb/storage.ts";
-import type { TwinLimits } from "./head-twin.ts";
+import { CHUNK_RAW, type RejectReason } from "../../src/tsdb/storage.ts";
+import { merged, type TwinLimits } from "./head-twin.ts";
 import type { ByteLabel, TwinSample } from "./remote-write-twin.ts";
 import { CodecKernel } from "./codec-kernel.ts";
 
@@ -40,8 +40,21 @@ export interface SealedBlock {
 /** A chunk as gather points it out; its bytes are in place only while the slot stays pinned. */
 export interface FoundChunk {
   readonly series: number;
+  readonly encoding: number;
+  readonly mint: number;
+  readonly maxt: number;
   readonly bytes: Uint8Array;
 }
+
+/** What gather is asked for beside a range. */
+export interface AsOf {
+  /** In-order samples before it are none of the head's. */
+  readonly floor?: number;
+  /** Late samples and deletes of later records do not count. */
+  readonly sequence?: number;
+}
+
+const EVERYTHING = Number.NEGATIVE_INFINITY;
 
 export interface KernelHeadOptions {
   readonly module?: WebAssembly.Module;
@@ -67,6 +80,7 @@ export class KernelHead {
     const { at } = this.memory;
     this.memory.setI64(at.H_MEMORY_BYTES_MAX, options.memoryBytesMax ?? 2 ** 31);
     this.memory.setI64(at.H_RETENTION_MS, limits.retentionMs);
+    this.memory.setI64(at.H_OUT_OF_ORDER_MS, limits.outOfOrderWindowMs ?? 0);
     this.memory.setU32(at.H_SERIES_PER_REQUEST_MAX, limits.seriesPerRequestMax);
     this.memory.setU32(at.H_LABELS_PER_SERIES_MAX, limits.labelsPerSeriesMax);
     this.memory.setU32(at.H_LABEL_NAME_BYTES_MAX, limits.labelNameBytesMax);
@@ -106,6 +120,11 @@ export class KernelHead {
     return this.memory.i64(this.memory.at.H_WAL_SEQUENCE);
   }
 
+  raiseFloor(beforeMs: number): void {
+    const { at } = this.memory;
+    if (beforeMs > this.memory.i64(at.H_FLOOR_MS)) this.memory.setI64(at.H_FLOOR_MS, beforeMs);
+  }
+
   takeBlock(durableSequence: number, all: boolean): SealedBlock | undefined {
     const { memory } = this;
     const { at } = memory;
@@ -138,7 +157,7 @@ export class KernelHead {
   }
 
   /** Series that match, by a matcher's own text: literals and plain regular expressions that JavaScript reads alike. */
-  select(slot: number, matchers: readonly Matcher[], mint: number, maxt: number): number[] {
+  select(slot: number, matchers: readonly Matcher[], mint: number, maxt: number, floor = EVERYTHING): number[] {
     const { kernel, memory } = this;
     const refs = kernel.selectAll(slot, 0, kernel.refCount()) >>> 0;
     for (const { type, name, value } of matchers) {
@@ -153,7 +172,7 @@ export class KernelHead {
       kernel.selectApply(slot, refs, takesEmpty ? 1 : 0);
     }
     const found = kernel.selectCollect(slot, 0, refs) >>> 0;
-    const kept = kernel.selectOverlapping(slot, found, mint, maxt) >>> 0;
+    const kept = kernel.selectOverlapping(slot, found, mint, maxt, floor) >>> 0;
     const list = kernel.listAddress(slot) >>> 2;
     return Array.from(memory.words.subarray(list, list + kept));
   }
@@ -186,13 +205,14 @@ export class KernelHead {
   }
 
   /** Chunks of the series that overlap the range; the slot must be pinned. */
-  gather(slot: number, refs: readonly number[], mint: number, maxt: number): FoundChunk[] {
+  gather(slot: number, refs: readonly number[], mint: number, maxt: number, asOf: AsOf = {}): FoundChunk[] {
     const { kernel, memory } = this;
     const { at } = memory;
+    const { floor = EVERYTHING, sequence = Number.POSITIVE_INFINITY } = asOf;
     const found: FoundChunk[] = [];
     memory.words.set(refs, kernel.listAddress(slot) >>> 2);
     for (let first = 0; first < refs.length;) {
-      const gathered = kernel.gather(slot, first, refs.length - first, mint, maxt);
+      const gathered = kernel.gather(slot, first, refs.length - first, mint, maxt, floor, sequence);
       const records = kernel.recordsAddress(slot) >>> 0;
       for (let i = 0; i < Number(gathered & 0xffff_ffffn); i++) {
         const record = records + i * at.CHUNK_RECORD_SIZE;
@@ -200,10 +220,16 @@ export class KernelHead {
         const address = memory.u32(record + at.CHUNK_RECORD_ADDRESS);
         const offset = memory.u32(record + at.CHUNK_RECORD_OFFSET) + CHUNK_ENTRY_HEADER_BYTES;
         const file = this.files.get(memory.u32(record + at.CHUNK_RECORD_FILE_INDEX));
-        if (address === 0 && file === undefined) throw new Error("a chunk lies in a file that there is not");
+        if (address === 0 && dataBytes > 0 && file === undefined) {
+          throw new Error("a chunk lies in a file that there is not");
+        }
         found.push({
           series: memory.u32(record + at.CHUNK_RECORD_SERIES),
-          bytes: address === 0 ? file!.subarray(offset, offset + dataBytes) : memory.slice(address, dataBytes),
+          encoding: memory.u32(record + at.CHUNK_RECORD_ENCODING),
+          mint: memory.i64(record + at.CHUNK_RECORD_MINT),
+          maxt: memory.i64(record + at.CHUNK_RECORD_MAXT),
+          bytes:
+            address === 0 ? (file ?? NOTHING).subarray(offset, offset + dataBytes) : memory.slice(address, dataBytes),
         });
       }
       if (gathered >> 32n === 0n) throw new Error("nothing was gathered");
@@ -212,16 +238,50 @@ export class KernelHead {
     return found;
   }
 
-  /** All samples of the chunks that overlap the range, series by series. */
-  samplesOf(slot: number, refs: readonly number[], mint: number, maxt: number): TwinSample[][] {
-    const samples = refs.map((): TwinSample[] => []);
+  /** The samples of the range, series by series, as a query would merge them. */
+  samplesOf(slot: number, refs: readonly number[], mint: number, maxt: number, asOf: AsOf = {}): TwinSample[][] {
+    const { floor = EVERYTHING } = asOf;
+    const found = refs.map(() => ({
+      encoded: [] as TwinSample[],
+      late: [] as TwinSample[],
+      deleted: [] as FoundChunk[],
+    }));
     this.kernel.pin(slot);
-    for (const { series, bytes } of this.gather(slot, refs, mint, maxt)) {
-      samples[series]!.push(...decodeChunk(bytes));
+    for (const chunk of this.gather(slot, refs, mint, maxt, asOf)) {
+      const { encoded, late, deleted } = found[chunk.series]!;
+      if (chunk.encoding === ENCODING_DELETED) deleted.push(chunk);
+      else if (chunk.encoding === CHUNK_RAW) late.push(...samplesIn(chunk, decodeRaw));
+      else encoded.push(...samplesIn(chunk, decodeChunk));
     }
     this.kernel.unpin(slot);
-    return samples;
+    return found.map(({ encoded, late, deleted }) => {
+      const isThere = ({ timestampMs }: TwinSample): boolean =>
+        Number(timestampMs) >= floor &&
+        !deleted.some((del) => timestampMs >= BigInt(del.mint) && timestampMs <= BigInt(del.maxt));
+      return merged(encoded.filter(isThere), late);
+    });
   }
+}
+
+const NOTHING = new Uint8Array(0);
+
+/** A chunk begins with the time that its record says, and does not reach beyond. */
+function samplesIn(chunk: FoundChunk, decode: (bytes: Uint8Array) => TwinSample[]): TwinSample[] {
+  const samples = decode(chunk.bytes);
+  const isRight = Number(samples[0]?.timestampMs) === chunk.mint && Number(samples.at(-1)?.timestampMs) <= chunk.maxt;
+  if (!isRight) throw new Error(`a chunk from ${chunk.mint} to ${chunk.maxt} has other times`);
+  return samples;
+}
+
+/** count u32 | 4 B | times f64 | values (storage.ts, CHUNK_RAW). */
+function decodeRaw(bytes: Uint8Array): TwinSample[] {
+  const view = new DataView(bytes.slice().buffer);
+  const count = view.getUint32(0, true);
+  if (bytes.length !== 8 + 16 * count) throw new Error("a raw chunk has another length");
+  return Array.from({ length: count }, (_, i) => ({
+    timestampMs: BigInt(view.getFloat64(8 + 8 * i, true)),
+    value: view.getBigUint64(8 + 8 * (count + i), true),
+  }));
 }
 
 /** crc32c u32 | encoding and length u32 | ref u32 | mint i64 | span u32 (docs/format/head-chunks.md). */

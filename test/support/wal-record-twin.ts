@@ -9,6 +9,7 @@ export interface WalRow {
   readonly ref: number;
   readonly timestampMs: bigint;
   readonly value: bigint;
+  readonly isLate: boolean;
 }
 
 export interface DecodedRecord {
@@ -71,9 +72,11 @@ export class WalSegmentReader {
       const xor = bytes.reduce((sum, byte, i) => sum | (BigInt(byte) << BigInt(8 * (i + cut))), 0n);
       const before = this.#lastValues.get(Number(ref));
       if (before === undefined) throw new Error("a series that was not declared");
-      const value = before ^ xor;
-      this.#lastValues.set(Number(ref), value);
-      rows.push({ ref: Number(ref), timestampMs, value });
+      // A late sample stands apart: its value as it is.
+      const isLate = code === 7 && flag >> 5 === 1;
+      const value = isLate ? xor : before ^ xor;
+      if (!isLate) this.#lastValues.set(Number(ref), value);
+      rows.push({ ref: Number(ref), timestampMs, value, isLate });
     }
     if (at !== data.length) throw new Error("bytes behind the last sample");
     return { declared, rows };
@@ -130,7 +133,7 @@ export class WalSegmentWriter {
   #samples(rows: readonly WalRow[]): Uint8Array[] {
     let lastRef = -1;
     let lastTime = 0n;
-    return rows.map(({ ref, timestampMs, value }) => {
+    return rows.map(({ ref, timestampMs, value, isLate }) => {
       const parts: Uint8Array[] = [];
       let flag = 0;
       // What may be left out may also be written.
@@ -143,17 +146,20 @@ export class WalSegmentWriter {
         parts.push(varint(zigzag(timestampMs - lastTime)));
       }
       const xor = Buffer.alloc(8);
-      xor.writeBigUInt64LE(value ^ this.#lastValues.get(ref)!);
+      xor.writeBigUInt64LE(isLate ? value : value ^ this.#lastValues.get(ref)!);
       const first = xor.findIndex((byte) => byte !== 0);
       const used = xor.subarray(Math.max(first, 0), xor.findLastIndex((byte) => byte !== 0) + 1);
-      if (used.length > 6 || this.#random.chance(0.1)) {
+      if (isLate) {
+        flag |= (7 << 2) | (1 << 5);
+        parts.push(xor);
+      } else if (used.length > 6 || this.#random.chance(0.1)) {
         flag |= 7 << 2;
         parts.push(xor);
       } else {
         flag |= (used.length << 2) | (Math.max(first, 0) << 5);
         parts.push(used);
       }
-      this.#lastValues.set(ref, value);
+      if (!isLate) this.#lastValues.set(ref, value);
       lastRef = ref;
       lastTime = timestampMs;
       return Buffer.concat([Uint8Array.of(flag), ...parts]);

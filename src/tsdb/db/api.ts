@@ -32,6 +32,8 @@ export interface DatabaseOptions {
   readonly retention: RetentionSettings;
   /** Space kept free on the volume; undefined: by its size. */
   readonly diskReserveBytes: number | undefined;
+  /** How much older than the newest sample a late one may be; absent or 0: none is taken. */
+  readonly outOfOrderWindowMs?: number;
   /** Kernel memory the head may take; at or above it new series are refused. */
   readonly memtableBytesMax: number;
   readonly limits: {

@@ -3,11 +3,13 @@
  *
  *   refs ──gather (pinned)──▶ records ─┬─ open chunk, copied to the scratch ──▶ chunks
  *                                      ├─ full, in a seal block ─────────────▶ chunks
+ *                                      ├─ late samples, as a raw chunk ──────▶ chunks
  *                                      └─ full, in a file ──▶ ChunkRuns ─────▶ chunks   (no longer pinned)
  */
 import { messageOf, TsdbError } from "../../base/errors.ts";
 import { missingSamples } from "../chunk-source.ts";
 import type { SourceChunks, SourceSelection } from "../chunk-source.ts";
+import { ENCODING_DELETED } from "../kernel/head-exports.ts";
 import type { HeadMemory } from "../kernel/head-memory.ts";
 import { CHUNK_XOR } from "../storage.ts";
 import type { ChunkFileReader } from "./chunk-file-reader.ts";
@@ -76,8 +78,8 @@ export class HeadSelection implements SourceSelection {
     const { kernel, at } = this.#memory;
     const list = kernel.listAddress(this.#slot) >>> 2;
     for (let i = 0; i < series.length; i++) this.#memory.words[list + i] = this.#refs[series[i]!]!;
-    const mint = Math.max(this.#range.mint, this.#range.floorMs);
-    const gathered = kernel.gather(this.#slot, 0, series.length, mint, this.#range.maxt);
+    const { mint, maxt, floorMs } = this.#range;
+    const gathered = kernel.gather(this.#slot, 0, series.length, mint, maxt, floorMs, Number.POSITIVE_INFINITY);
     const gatheredSeries = Number(gathered >> 32n);
     const recordCount = Number(gathered & 0xffff_ffffn);
     if (gatheredSeries === 0) throw tooManyChunks();
@@ -105,10 +107,16 @@ export class HeadSelection implements SourceSelection {
     const dataBytes = words[record + (at.CHUNK_RECORD_DATA_BYTES >>> 2)]!;
     const address = words[record + (at.CHUNK_RECORD_ADDRESS >>> 2)]!;
     const mint = this.#memory.i64(4 * record + at.CHUNK_RECORD_MINT);
-    const maxt = mint + words[record + (at.CHUNK_RECORD_SPAN >>> 2)]!;
+    const maxt = this.#memory.i64(4 * record + at.CHUNK_RECORD_MAXT);
+    const encoding = words[record + (at.CHUNK_RECORD_ENCODING >>> 2)]!;
     const { floorMs } = this.#range;
     const series = into.start.length - 1;
-    if (mint < floorMs) into.deletions.push({ series, mint: Number.NEGATIVE_INFINITY, maxt: floorMs - 1 });
+    if (encoding === ENCODING_DELETED) {
+      into.deletions.push({ series, mint, maxt });
+      return;
+    }
+    if (encoding === CHUNK_XOR && mint < floorMs)
+      into.deletions.push({ series, mint: Number.NEGATIVE_INFINITY, maxt: floorMs - 1 });
     if (address === 0) {
       const fileIndex = words[record + (at.CHUNK_RECORD_FILE_INDEX >>> 2)]!;
       const offset = words[record + (at.CHUNK_RECORD_OFFSET >>> 2)]!;
@@ -118,7 +126,7 @@ export class HeadSelection implements SourceSelection {
     }
     const to = reserved(into, dataBytes);
     into.memory.store(to, this.#memory.slice(address, dataBytes));
-    into.add(to, dataBytes, CHUNK_XOR, mint, maxt);
+    into.add(to, dataBytes, encoding, mint, maxt);
   }
 
   /** Chunks whose run could not be read or verified: what is really lost is left out, and said. */

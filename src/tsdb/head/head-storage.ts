@@ -175,7 +175,7 @@ class HeadQuerier implements SourceQuerier {
       for (;;) {
         this.#context.budget.check();
         const count = kernel.selectCollect(this.#slot, base, refs) >>> 0;
-        const kept = kernel.selectOverlapping(this.#slot, count, Math.max(mint, this.#floorMs), maxt) >>> 0;
+        const kept = kernel.selectOverlapping(this.#slot, count, mint, maxt, this.#floorMs) >>> 0;
         const list = kernel.listAddress(this.#slot) >>> 2;
         found.push(this.#memory.words.slice(list, list + kept));
         if (count < kernel.listIdsMax()) break;

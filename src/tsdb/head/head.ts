@@ -33,6 +33,8 @@ export interface HeadOptions {
   readonly hashKeys: Uint8Array;
   readonly walEnabled: boolean;
   readonly retentionMs: number;
+  /** How much older than the newest sample a late one may be; 0: none is taken. */
+  readonly outOfOrderWindowMs: number;
   readonly memtableBytesMax: number;
   readonly chunkFileBytesMax: number;
   readonly limits: HeadLimits;
@@ -59,6 +61,9 @@ export interface HeadStats {
   readonly chunksSealedTotal: number;
   readonly samplesTotal: number;
   readonly duplicatesTotal: number;
+  /** Late samples: in memory, and ever stored. */
+  readonly lateSamples: number;
+  readonly lateSamplesTotal: number;
   readonly memoryBytes: number;
   /** Undefined without samples. */
   readonly minTimeMs: number | undefined;
@@ -84,6 +89,7 @@ export class Head implements WalSource, ChunkBlockSource {
     const { limits } = options;
     this.memory.setI64(at.H_MEMORY_BYTES_MAX, options.memtableBytesMax);
     this.retentionMs = options.retentionMs;
+    this.memory.setI64(at.H_OUT_OF_ORDER_MS, Math.min(options.outOfOrderWindowMs, RETENTION_MS_MAX));
     this.memory.setU32(at.H_SERIES_PER_REQUEST_MAX, limits.seriesPerRequestMax);
     this.memory.setU32(at.H_LABELS_PER_SERIES_MAX, limits.labelsPerSeriesMax);
     this.memory.setU32(at.H_LABEL_NAME_BYTES_MAX, limits.labelNameBytesMax);
@@ -250,6 +256,19 @@ export class Head implements WalSource, ChunkBlockSource {
     this.memory.setU32(this.memory.at.H_CHUNK_FILE_OFFSET, offset);
   }
 
+  // Hand-over to blocks.
+
+  /**
+   * From now on samples before `beforeMs` are late, so the in-order chunks up to there are final. The floor never sinks.
+   * @returns the newest sequence: all that is late and stored by now has it or an older one
+   */
+  raiseFloor(beforeMs: number): number {
+    const { memory } = this;
+    const { at } = memory;
+    if (beforeMs > memory.i64(at.H_FLOOR_MS)) memory.setI64(at.H_FLOOR_MS, beforeMs);
+    return memory.i64(at.H_WAL_SEQUENCE);
+  }
+
   // Retention.
 
   /** Samples that are older than this by the clock are refused. */
@@ -300,6 +319,8 @@ export class Head implements WalSource, ChunkBlockSource {
       chunksSealedTotal: memory.i64(at.H_CHUNKS_SEALED),
       samplesTotal: memory.i64(at.H_SAMPLES_TOTAL),
       duplicatesTotal: memory.i64(at.H_DUPLICATES_TOTAL),
+      lateSamples: memory.u32(at.H_LATE_ROWS),
+      lateSamplesTotal: memory.i64(at.H_LATE_ROWS_TOTAL),
       memoryBytes: Number(memory.kernel.heapBytesUsed()),
       minTimeMs: this.minTimeMs,
       maxTimeMs: this.maxTimeMs,

@@ -85,7 +85,7 @@ function describe(reason: RejectReason, { series, time, value, newest, limits }:
     case "too_far_in_future":
       return `${series}: sample at ${iso(time)} is more than 10 minutes ahead of this server's clock`;
     case "too_old":
-      return `${series}: sample at ${iso(time)} is older than the retention`;
+      return `${series}: sample at ${iso(time)} is older than the retention, or older than storage.out_of_order_window allows`;
     case "labels_invalid":
       return `${series}: labels must have a __name__, unique non-empty names, and be valid UTF-8`;
     case "label_count":

@@ -19,12 +19,13 @@ export const HEAD_CONSTANTS = [
   "EXAMPLE_VALUE",
   "CHUNK_RECORD_ADDRESS",
   "CHUNK_RECORD_DATA_BYTES",
+  "CHUNK_RECORD_ENCODING",
   "CHUNK_RECORD_FILE_INDEX",
+  "CHUNK_RECORD_MAXT",
   "CHUNK_RECORD_MINT",
   "CHUNK_RECORD_OFFSET",
   "CHUNK_RECORD_SERIES",
   "CHUNK_RECORD_SIZE",
-  "CHUNK_RECORD_SPAN",
   "H_ACCEPTED",
   "H_BODY",
   "H_CANONICAL",
@@ -40,6 +41,7 @@ export const HEAD_CONSTANTS = [
   "H_DUPLICATES_TOTAL",
   "H_EPOCH",
   "H_EXAMPLE_COUNT",
+  "H_FLOOR_MS",
   "H_FULL_CHUNKS",
   "H_HEAP_END",
   "H_HEAP_FREE_BYTES",
@@ -49,10 +51,13 @@ export const HEAD_CONSTANTS = [
   "H_LABELS_PER_SERIES_MAX",
   "H_LABEL_NAME_BYTES_MAX",
   "H_LABEL_VALUE_BYTES_MAX",
+  "H_LATE_ROWS",
+  "H_LATE_ROWS_TOTAL",
   "H_MAX_TIME_MS",
   "H_MEMORY_BYTES_MAX",
   "H_MIN_TIME_MS",
   "H_OPEN_CHUNKS",
+  "H_OUT_OF_ORDER_MS",
   "H_PAIRS_FREE",
   "H_PAIRS_GONE",
   "H_PAIR_NEXT",
@@ -111,6 +116,9 @@ export const REPLAY = { ok: 0, malformed: -1, full: -2, sealFirst: -3 } as const
 
 /** What collectSome answers (assembly/collect.ts). */
 export const COLLECT = { done: 0, more: 1, unsynced: 2 } as const;
+
+/** CHUNK_RECORD_ENCODING of a record that says what is deleted of the series' chunks that are not raw. */
+export const ENCODING_DELETED = 0;
 
 /** reencodePending is done. */
 export const REENCODE_DONE = 0xffff_ffff;
@@ -182,8 +190,19 @@ export interface HeadExports {
   selectCollect(slot: number, base: number, refs: number): number;
   seriesPairs(ref: number): number;
   seriesPairCount(ref: number): number;
-  /** Keeps of the first `count` refs of the list those that may have samples in the range. @returns how many are left */
-  selectOverlapping(slot: number, count: number, mint: number, maxt: number): number;
+  /**
+   * Keeps of the first `count` refs of the list those that may have samples in the range: late ones, or in-order ones not
+   * before `floor`. @returns how many are left
+   */
+  selectOverlapping(slot: number, count: number, mint: number, maxt: number, floor: number): number;
   /** Series gathered whole << 32 | chunk records. Between pin and unpin, and what the records point at is copied there. */
-  gather(slot: number, first: number, count: number, mint: number, maxt: number): bigint;
+  gather(
+    slot: number,
+    first: number,
+    count: number,
+    mint: number,
+    maxt: number,
+    floor: number,
+    sequence: number,
+  ): bigint;
 }

@@ -11,7 +11,8 @@ import { crc32c } from "../../base/crc32c.ts";
 
 export const SEGMENT_HEADER_BYTES = 24;
 export const RECORD_HEADER_BYTES = 25;
-export const WAL_VERSION = 1;
+/** 2: late samples. Segments of version 1 are read as they are. */
+export const WAL_VERSION = 2;
 
 /** Samples of one write request, with the symbols and series it declares. */
 export const RECORD_SAMPLES = 1;

@@ -6,7 +6,14 @@ import { expect, test } from "vitest";
 import { decodeRecordHeader, RECORD_HEADER_BYTES, recordCrc } from "../../../src/tsdb/wal/format.ts";
 import { INGEST, REENCODE_DONE, REPLAY } from "../../../src/tsdb/kernel/head-exports.ts";
 import type { Matcher } from "../../../src/tsdb/model/matcher.ts";
-import { HeadTwin, keyOf, type StoredSample, type TwinHeadSeries, type TwinLimits } from "../../support/head-twin.ts";
+import {
+  HeadTwin,
+  keyOf,
+  merged,
+  type StoredSample,
+  type TwinHeadSeries,
+  type TwinLimits,
+} from "../../support/head-twin.ts";
 import { CHUNK_ENTRY_HEADER_BYTES, type FoundChunk, KernelHead } from "../../support/kernel-head.ts";
 import { Random, seedFromEnv } from "../../support/random.ts";
 import { type ByteLabel, type TwinSample, type TwinSeries, writeRequest } from "../../support/remote-write-twin.ts";
@@ -22,6 +29,7 @@ const LIMITS: TwinLimits = {
   labelValueBytesMax: 30,
   seriesPerRequestMax: 500,
   retentionMs: 100 * 86_400_000,
+  outOfOrderWindowMs: 3 * 3_600_000,
 };
 const SLOT = 3;
 const PINNED_SLOT = 5;
@@ -55,7 +63,8 @@ class Model {
     else if (dice < 0.66) this.#nowMs += random.pick([1, 15_000, MINUTE_MS, 30 * MINUTE_MS, 150 * MINUTE_MS]);
     else if (dice < 0.74) this.#write(random.chance(0.8));
     else if (dice < 0.8) this.#seal();
-    else if (dice < 0.83) this.#drop();
+    else if (dice < 0.82) this.#drop();
+    else if (dice < 0.83) this.#raiseFloor();
     else if (dice < 0.9) this.#pin();
     else if (dice < 0.95) this.head.kernel.advanceEpoch();
     else this.check();
@@ -211,6 +220,12 @@ class Model {
     expect(this.head.kernel.dropChunks(0, 2 ** 28, before)).toBe(expected);
   }
 
+  #raiseFloor(): void {
+    const beforeMs = this.#nowMs - this.#random.below(4 * 3_600_000);
+    this.head.raiseFloor(beforeMs);
+    this.twin.raiseFloor(beforeMs);
+  }
+
   /** A reader that stays pinned over other operations: what it was pointed at must not change meanwhile. */
   #pin(): void {
     const { kernel } = this.head;
@@ -333,7 +348,7 @@ class Model {
     }
     const refs = head.select(SLOT, [], -Number.MAX_VALUE, Number.MAX_VALUE);
     const samples = head.samplesOf(SLOT, refs, -Number.MAX_VALUE, Number.MAX_VALUE);
-    const stored = [...this.twin.series.values()].filter((series) => series.samples.length > 0);
+    const stored = [...this.twin.series.values()].filter((series) => series.samples.length + series.late.length > 0);
     expect(refs.length).toBe(stored.length);
     refs.forEach((ref, i) => {
       const series = this.twin.series.get(keyOf(head.labelsOf(ref)))!;
@@ -342,7 +357,7 @@ class Model {
       const newest = loadedUpTo.get(ref) ?? Number.NEGATIVE_INFINITY;
       const isBack = ({ timestampMs }: TwinSample, n: number): boolean =>
         timestampMs > newest || !series.droppedOpen.some(({ from, to }) => n >= from && n < to);
-      expectSame(samples[i]!, series.samples.filter(isBack));
+      expectSame(samples[i]!, merged(series.samples.filter(isBack), series.late));
     });
   }
 

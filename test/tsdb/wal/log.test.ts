@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { TsdbError } from "../../../src/base/errors.ts";
-import { encodeMark, encodeSegmentHeader } from "../../../src/tsdb/wal/format.ts";
+import { encodeMark, encodeSegmentHeader, WAL_VERSION } from "../../../src/tsdb/wal/format.ts";
 import { type LogSummary, listSegments, readLog } from "../../../src/tsdb/wal/log.ts";
 import { QUARANTINE_DIR, repairSegment } from "../../../src/tsdb/wal/repair.ts";
 import { Random, seedFromEnv } from "../../support/random.ts";
@@ -241,7 +241,7 @@ test("a log of a newer version is refused: by its header, or by a record of a ki
   const header = encodeSegmentHeader(1);
   const newer = Uint8Array.from(header);
   const { crc32c } = await import("../../../src/base/crc32c.ts");
-  new DataView(newer.buffer).setUint32(8, 2, true);
+  new DataView(newer.buffer).setUint32(8, WAL_VERSION + 1, true);
   new DataView(newer.buffer).setUint32(12, crc32c(newer.subarray(16), crc32c(newer.subarray(0, 12))), true);
   const unknown = (type: number): Uint8Array =>
     segmentBytes(1, [{ sequence: 1 }, { sequence: 2, type }, { sequence: 3 }]);

@@ -4,7 +4,10 @@ import { appendToOpen, sealOpen } from "./chunk";
 import { heapBytesForCells } from "./heap";
 import { coldOf } from "./series";
 
-/** A first cell, a second one for what runs over, one for the chunk list, and a share of one in limbo. */
+/**
+ * A first cell, a second one for what runs over, one for the chunk list, and a share of one in limbo. A late sample
+ * takes less: its series' LateLine and a cell of rows.
+ */
 const CELLS_PER_SAMPLE: u64 = 4;
 
 /** What storing `samples` samples can take from the heap. */

@@ -32,6 +32,7 @@ import { clearList, listDropped, listEntries } from "./chunk";
 import { hash32 } from "./hash";
 import { hasHeap, heapBytesForCells } from "./heap";
 import { nameOf } from "./labels";
+import { clearLate, hasLateRows } from "./late";
 import {
   appendPosting,
   BLOCK_HEADER,
@@ -181,7 +182,7 @@ function forgetSome(work: u32): bool {
 /** Whether a series has nothing left that a query or a flush could want. */
 @inline
 function isEmpty(hot: SeriesHot, cold: SeriesCold): bool {
-  return hot.open == 0 && listEntries(cold.list) == listDropped(cold.list);
+  return hot.open == 0 && listEntries(cold.list) == listDropped(cold.list) && !hasLateRows(cold);
 }
 
 /** Takes a series without samples out of everything; its page stays. */
@@ -195,6 +196,7 @@ export function forgetSeries(ref: u32): void {
   hot.walSegment = 0;
   hot.flags = 0;
   clearList(cold);
+  clearLate(cold);
   for (let i: u32 = 0; i < u32(cold.pairCount); i++) pairOf(load<u32>(usize(cold.pairs) + (usize(i) << 2))).gone++;
   // Views that have the ref still read them; nobody else does.
   retireBlock(cold.pairs, u32(cold.pairCount) << 2);

@@ -3,7 +3,7 @@
  * request, so that the cache misses of independent series overlap instead of queueing:
  *
  *   decode (snappy) → walk → hash labels → touch slots and lines → find or create series
- *     → check, encode, append samples
+ *     → check, encode, append samples (or add them to the late ones, late.ts)
  *
  * Nothing changes before the walk has accepted the whole request and all the room it may need was made sure of, so a
  * request is never left half done; at worst, series that it is the first to name exist without samples.
@@ -30,6 +30,7 @@ import {
   REJECT_UNSUPPORTED,
   SampleRow,
   SEAL_BLOCKS_BUSY_MAX,
+  SeriesHot,
   SeriesRow,
   Table,
   TABLE_SERIES,
@@ -38,11 +39,12 @@ import { appendSample, heapBytesForSamples } from "./append";
 import { hasRoomToSeal } from "./chunk";
 import { advanceEpoch, hasHeap } from "./heap";
 import { canonicalize } from "./labels";
-import { createSeries, findSeries, hasRoomForSeries, hotOf } from "./series";
+import { addLateSample, lateOf, NO_LATE_LINE } from "./late";
+import { coldOf, createSeries, findSeries, hasRoomForSeries, hotOf } from "./series";
 import { siphash128 } from "./siphash";
 import { snappyDecode, SNAPPY_TOO_LARGE } from "./snappy";
 import { walkLabels, walkRequest } from "./walk";
-import { beginRecord, encodeSample, endRecord, hasRoomForRecord, keepPending } from "./wal";
+import { beginRecord, encodeLateSample, encodeSample, endRecord, hasRoomForRecord, keepPending } from "./wal";
 
 const FUTURE_MS: i64 = 600_000;
 
@@ -76,7 +78,10 @@ export function ingest(bytes: u32, nowMs: f64): i32 {
   if (!hasHeap(heapBytesForSamples(h.sampleRowCount))) return INGEST_OVERLOADED;
   if (h.walEnabled != 0) beginRecord();
   const stored = storeSamples();
-  if (h.walEnabled != 0 && stored != 0) endRecord(stored);
+  if (stored != 0) {
+    if (h.walEnabled != 0) endRecord(stored);
+    else h.walSequence++;
+  }
   h.samplesTotal += stored;
   h.duplicatesTotal += h.duplicates;
   h.accepted = stored + h.duplicates;
@@ -229,10 +234,10 @@ function storeSamples(): u32 {
       const value = sample.value;
       const lastTimestampMs = hot.lastTimestampMs;
       let reason = timeFault(timestampMs);
-      if (reason == 0 && timestampMs <= lastTimestampMs) {
-        if (timestampMs < lastTimestampMs) reason = REJECT_OUT_OF_ORDER;
-        else if (value != hot.lastValue) reason = REJECT_DUPLICATE;
-        else {
+      const isLate = timestampMs <= lastTimestampMs || timestampMs < h.floorMs;
+      if (reason == 0 && isLate) {
+        reason = judgeLate(hot, ref, timestampMs, value);
+        if (reason == IS_STORED) {
           h.duplicates++;
           continue;
         }
@@ -242,14 +247,33 @@ function storeSamples(): u32 {
         continue;
       }
       if (h.walEnabled != 0) {
-        encodeSample(hot, ref, timestampMs, value);
-        keepPending(ref, timestampMs, value);
+        if (isLate) encodeLateSample(hot, ref, timestampMs, value);
+        else encodeSample(hot, ref, timestampMs, value);
+        keepPending(ref, timestampMs, value, isLate);
       }
-      appendSample(hot, ref, timestampMs, value);
+      if (isLate) addLateSample(ref, timestampMs, value);
+      else appendSample(hot, ref, timestampMs, value);
       stored++;
     }
   }
   return stored;
+}
+
+/** What judgeLate says of a sample that is there already. */
+const IS_STORED: u32 = u32.MAX_VALUE;
+
+/** Whether a sample that cannot be appended may be late: 0, a REJECT_ reason, or IS_STORED. */
+function judgeLate(hot: SeriesHot, ref: u32, timestampMs: i64, value: u64): u32 {
+  const h = header();
+  const isNewest = timestampMs == hot.lastTimestampMs;
+  if (isNewest) return value == hot.lastValue ? IS_STORED : REJECT_DUPLICATE;
+  const late = lateOf(coldOf(ref));
+  const newestLateMs = late == NO_LATE_LINE ? i64.MIN_VALUE : late.newestMs;
+  if (timestampMs == newestLateMs) return value == late.newestValue ? IS_STORED : REJECT_DUPLICATE;
+  // The next sample of a series that lags behind the floor, however far.
+  if (timestampMs > max(hot.lastTimestampMs, newestLateMs)) return 0;
+  if (h.outOfOrderMs == 0) return REJECT_OUT_OF_ORDER;
+  return timestampMs < max(h.maxTimeMs, h.floorMs) - h.outOfOrderMs ? REJECT_TOO_OLD : 0;
 }
 
 function refuse(reason: u32, row: u32, sample: SampleRow, lastTimestampMs: i64): void {

@@ -15,6 +15,8 @@ export {
 // Limits and switches, written by the host.
 export const H_MEMORY_BYTES_MAX = HEADER + offsetof<Header>("memoryBytesMax"); // u64
 export const H_RETENTION_MS = HEADER + offsetof<Header>("retentionMs"); // i64
+export const H_OUT_OF_ORDER_MS = HEADER + offsetof<Header>("outOfOrderMs"); // i64
+export const H_FLOOR_MS = HEADER + offsetof<Header>("floorMs"); // i64
 export const H_SERIES_PER_REQUEST_MAX = HEADER + offsetof<Header>("seriesPerRequestMax");
 export const H_LABELS_PER_SERIES_MAX = HEADER + offsetof<Header>("labelsPerSeriesMax");
 export const H_LABEL_NAME_BYTES_MAX = HEADER + offsetof<Header>("labelNameBytesMax");
@@ -60,6 +62,8 @@ export const H_CHUNKS_SEALED = HEADER + offsetof<Header>("chunksSealed"); // u64
 export const H_SEAL_COUNT = HEADER + offsetof<Header>("sealCount");
 export const H_MIN_TIME_MS = HEADER + offsetof<Header>("minTimeMs"); // i64
 export const H_MAX_TIME_MS = HEADER + offsetof<Header>("maxTimeMs"); // i64
+export const H_LATE_ROWS = HEADER + offsetof<Header>("lateRows");
+export const H_LATE_ROWS_TOTAL = HEADER + offsetof<Header>("lateRowsTotal"); // u64
 export const H_SAMPLES_TOTAL = HEADER + offsetof<Header>("samplesTotal"); // u64
 export const H_DUPLICATES_TOTAL = HEADER + offsetof<Header>("duplicatesTotal"); // u64
 export const H_CELLS_USED = HEADER + offsetof<Header>("cellsUsed");
@@ -90,11 +94,12 @@ export const SERIES_ROW_SIZE = offsetof<SeriesRow>();
 export const SERIES_ROW_MESSAGE = offsetof<SeriesRow>("message");
 export const SERIES_ROW_MESSAGE_BYTES = offsetof<SeriesRow>("messageBytes");
 
-export const CHUNK_RECORD_MINT = offsetof<ChunkRecord>("mint");
-export const CHUNK_RECORD_SPAN = offsetof<ChunkRecord>("span");
 export const CHUNK_RECORD_SIZE = offsetof<ChunkRecord>();
 export const CHUNK_RECORD_SERIES = offsetof<ChunkRecord>("series");
 export const CHUNK_RECORD_ADDRESS = offsetof<ChunkRecord>("address");
 export const CHUNK_RECORD_DATA_BYTES = offsetof<ChunkRecord>("dataBytes");
+export const CHUNK_RECORD_ENCODING = offsetof<ChunkRecord>("encoding");
+export const CHUNK_RECORD_MINT = offsetof<ChunkRecord>("mint"); // i64
+export const CHUNK_RECORD_MAXT = offsetof<ChunkRecord>("maxt"); // i64
 export const CHUNK_RECORD_FILE_INDEX = offsetof<ChunkRecord>("fileIndex");
 export const CHUNK_RECORD_OFFSET = offsetof<ChunkRecord>("offset");

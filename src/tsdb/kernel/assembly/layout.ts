@@ -39,7 +39,7 @@ export const PAIR_PAGES_MAX: u32 = 1 << 14;
 /** Query workers that can be attached at once. */
 export const READER_SLOTS: u32 = 16;
 /** Each reader's scratch: three bitmaps, then lists (select.ts). */
-export const READER_SCRATCH_BYTES: u32 = 8 << 20;
+export const READER_SCRATCH_BYTES: u32 = 9 << 20;
 
 /**
  * Full chunks wait in these blocks until they are in a head chunk file. Once SEAL_BLOCKS_BUSY_MAX wait, writes
@@ -157,7 +157,8 @@ export class SeriesCold {
    */
   list: u64;
   lastListCell: u32;
-  spare2: u32;
+  /** Published: the series' LateLine, 0 when it has none. */
+  late: u32;
   /** Two ChunkEntry of 20 bytes. */
   inline0: u64;
   inline1: u64;
@@ -327,7 +328,8 @@ export class PendingSample {
   timestampMs: i64;
   value: u64;
   ref: u32;
-  spare: u32;
+  /** It went to the late rows. */
+  isLate: u32;
 }
 
 /** What a read of the header tells: everything hangs off here. Counters are written by the one writer only. */
@@ -341,6 +343,8 @@ export class Header {
   // Limits, set by the host.
   memoryBytesMax: u64;
   retentionMs: i64;
+  /** How much older than the newest sample a late one may be; 0: none is taken. */
+  outOfOrderMs: i64;
   decodedBytesMax: u32;
   bodyBytesMax: u32;
   seriesPerRequestMax: u32;
@@ -448,6 +452,12 @@ export class Header {
   minTimeMs: i64;
   maxTimeMs: i64;
 
+  // Late samples.
+  /** Samples before it are late: what is in order there is final. */
+  floorMs: i64;
+  lateRows: u32;
+  lateRowsTotal: u64;
+
   // WAL.
   walSegment: u32;
   walSymbolNext: u32;
@@ -485,6 +495,8 @@ export class Header {
 
   /** Where the record being replayed goes on. */
   replayAt: u32;
+  /** The newest record that was replayed: what stands in the log twice does not become late twice. */
+  replayedSequence: u64;
 
   // The last request.
   /** Times that it may have. */

@@ -1,7 +1,7 @@
 /**
  * Replaying WAL records into an empty head whose full chunks were loaded from chunk files. Idempotent: a sample not
- * newer than its series is skipped, so chunks that were loaded, and records that stand in the log twice, change
- * nothing.
+ * newer than its series is skipped, and so are the late ones of a record that was replayed before: chunks that were
+ * loaded, and records that stand in the log twice, change nothing.
  *
  * The record's checksum was verified, yet every length and id is checked again: a damaged record must never write
  * outside its own series.
@@ -32,6 +32,7 @@ import {
   wireNameBytes,
   writeCanonical,
 } from "./labels";
+import { addLateSample } from "./late";
 import { pairOf } from "./postings";
 import {
   coldOf,
@@ -48,7 +49,14 @@ import {
 import { siphash128 } from "./siphash";
 import { BAD, putVarint, readVarint, unzigzag, varintBytes } from "./varint";
 import { heapBytesToRetire } from "./views";
-import { SAMPLE_BYTES_SHIFT, SAMPLE_HAS_REF, SAMPLE_HAS_TIME, SAMPLE_TRAILING_SHIFT, SAMPLE_WHOLE_VALUE } from "./wal";
+import {
+  SAMPLE_BYTES_SHIFT,
+  SAMPLE_HAS_REF,
+  SAMPLE_HAS_TIME,
+  SAMPLE_LATE,
+  SAMPLE_TRAILING_SHIFT,
+  SAMPLE_WHOLE_VALUE,
+} from "./wal";
 import { getBase, putBase } from "./xor-bases";
 
 const REPLAY_OK: i32 = 0;
@@ -93,7 +101,9 @@ export function replayRecord(data: usize, bytes: u32): i32 {
   }
   if (result == REPLAY_SEAL_FIRST) h.walSymbolNext = symbolsBefore;
   if (result != REPLAY_OK) return result;
-  return usize(h.replayAt) == end ? REPLAY_OK : REPLAY_MALFORMED;
+  if (usize(h.replayAt) != end) return REPLAY_MALFORMED;
+  h.replayedSequence = max(h.replayedSequence, h.walSequence + 1);
+  return REPLAY_OK;
 }
 
 /** Symbols: each a label pair, interned and entered in the segment's list. */
@@ -213,6 +223,8 @@ function replaySamples(count: u32, end: usize): i32 {
   advanceEpoch();
   if (!hasRoomToSeal(count)) return REPLAY_SEAL_FIRST;
   if (!hasHeap(heapBytesForSamples(count))) return REPLAY_FULL;
+  // Records that were in doubt stand in the log twice.
+  const isRepeated = h.walSequence < h.replayedSequence;
   let at = usize(h.replayAt);
   let ref: i64 = -1;
   let timestampMs: i64 = 0;
@@ -232,6 +244,7 @@ function replaySamples(count: u32, end: usize): i32 {
       timestampMs += unzigzag(load<u64>(out));
       if (timestampMs > TIME_MS_MAX || timestampMs < -TIME_MS_MAX) return REPLAY_MALFORMED;
     }
+    const isLate = flag >> SAMPLE_BYTES_SHIFT == SAMPLE_LATE >> SAMPLE_BYTES_SHIFT;
     const coded = (flag >> SAMPLE_BYTES_SHIFT) & 7;
     const bytes = coded == SAMPLE_WHOLE_VALUE ? 8 : coded;
     if (end - at < usize(bytes)) return REPLAY_MALFORMED;
@@ -244,12 +257,18 @@ function replaySamples(count: u32, end: usize): i32 {
     if (ref < 0 || u64(ref) >= u64(h.seriesNext) || !hasPage(u32(ref))) return REPLAY_MALFORMED;
     const hot = hotOf(u32(ref));
     if (hot.walSegment != u16(h.walSegment)) return REPLAY_MALFORMED;
+    if (timestampMs > h.recordMaxTimeMs) h.recordMaxTimeMs = timestampMs;
+    if (isLate) {
+      if (isRepeated) continue;
+      addLateSample(u32(ref), timestampMs, xor);
+      h.accepted++;
+      continue;
+    }
     let base = hot.lastValue;
     if ((hot.flags & FLAG_WAL_FIRST) != 0) base = 0;
     else if ((hot.flags & FLAG_REPLAY_BASE) != 0) base = getBase(u32(ref));
     hot.flags &= ~(FLAG_WAL_FIRST | FLAG_REPLAY_BASE);
     const value = xor ^ base;
-    if (timestampMs > h.recordMaxTimeMs) h.recordMaxTimeMs = timestampMs;
     if (timestampMs > hot.lastTimestampMs) {
       appendSample(hot, u32(ref), timestampMs, value);
       h.accepted++;

@@ -5,8 +5,8 @@
  * Selection works on windows of refs, a bit each: `matched` starts with every ref of the window, each matcher's pairs
  * are collected in `union` and then kept or taken away. Which pairs a matcher means is the host's business (it has the
  * regular expressions); here are only ids.
- *   scratch: matched 1 MiB | union 1 MiB | list 1 MiB (ids in, refs out) | chunk records 2.75 MiB | open chunks 2 MiB
- *            | key 64 KiB
+ *   scratch: matched 1 MiB | union 1 MiB | list 1 MiB (ids in, refs out) | chunk records 3.5 MiB | open chunks and late
+ *            samples 2 MiB | key 64 KiB
  */
 import {
   CELL_PAYLOAD,
@@ -25,6 +25,7 @@ import {
   SeriesCold,
   SeriesHot,
 } from "./layout";
+import { LateLine, ROW_MAXT, ROW_MINT } from "./layout-late";
 import {
   cellEntry,
   copyCells,
@@ -43,6 +44,16 @@ import {
 import { hash32 } from "./hash";
 import { pin, unpin } from "./heap";
 import { findName, findPair, nameOf, wireName, wireNameBytes, wireValue } from "./labels";
+import { deletesOf, lateOf, loadRows, NO_LATE_LINE, rowAt, rowsDropped, rowsEnd, rowsFirstCell } from "./late";
+import {
+  hasLate,
+  isUpTo,
+  lateBytesMax,
+  RAW_HEADER_BYTES,
+  RAW_SAMPLE_BYTES,
+  readLate,
+  TOO_MANY_ROWS,
+} from "./late-read";
 import { loadPostings, markPostings, pairOf, postingsCount } from "./postings";
 import { coldOf, hotOf, isInUse } from "./series";
 
@@ -53,12 +64,19 @@ const LIST_AT: u32 = 2 * BITMAP_BYTES;
 const LIST_BYTES: u32 = 1 << 20;
 const RECORDS_AT: u32 = LIST_AT + LIST_BYTES;
 /** A series with more chunks in the range than fit here (90,000) cannot be gathered. */
-const RECORDS_BYTES: u32 = 11 << 18;
+const RECORDS_BYTES: u32 = 14 << 18;
 const BYTES_AT: u32 = RECORDS_AT + RECORDS_BYTES;
 const BYTES_BYTES: u32 = 2 << 20;
 const KEY_AT: u32 = BYTES_AT + BYTES_BYTES + 4096;
 /** A reader hashes in its own scratch: the writer's is in use by the writer. */
 const KEY_HASH_AT: u32 = KEY_AT - 16;
+/** A Range. */
+const RANGE_AT: u32 = KEY_AT - 64;
+
+/** Encodings of records: as in storage.ts, and one for what is deleted of the series' chunks that are not raw. */
+const ENCODING_DELETED: u32 = 0;
+const ENCODING_XOR: u32 = 1;
+const ENCODING_RAW: u32 = 0xff;
 
 /** A chunk that gather found. `address` is 0 for one that must be read from its file. */
 @unmanaged
@@ -70,9 +88,10 @@ export class ChunkRecord {
   dataBytes: u32;
   fileIndex: u32;
   offset: u32;
-  /** The chunk's last time is not after mint + span. */
-  span: u32;
+  encoding: u32;
+  /** Of the first sample, exactly; and not before the last one. */
   mint: i64;
+  maxt: i64;
 }
 
 @inline
@@ -238,16 +257,20 @@ export function seriesPairCount(ref: u32): u32 {
 }
 
 /**
- * Keeps of the first `count` refs of the list those whose series may have samples in [mint, maxt].
+ * Keeps of the first `count` refs of the list those whose series may have samples in [mint, maxt]: late ones, or
+ * in-order ones that are not before `floor`.
  * @returns how many are left
  */
-export function selectOverlapping(slot: u32, count: u32, mint: f64, maxt: f64): u32 {
+export function selectOverlapping(slot: u32, count: u32, mint: f64, maxt: f64, floor: f64): u32 {
   const list = listAddress(slot);
+  const inOrderMint = max(mint, floor);
   let kept: u32 = 0;
   pin(slot);
   for (let i: u32 = 0; i < count; i++) {
     const ref = load<u32>(list + (usize(i) << 2));
-    if (overlaps(ref, mint, maxt)) store<u32>(list + (usize(kept++) << 2), ref);
+    const line = lateOf(coldOf(ref));
+    const isKept = overlaps(ref, inOrderMint, maxt) || (line != NO_LATE_LINE && hasLate(line, mint, maxt));
+    if (isKept) store<u32>(list + (usize(kept++) << 2), ref);
   }
   unpin(slot);
   return kept;
@@ -284,53 +307,138 @@ function firstEntry(cold: SeriesCold, list: u64): usize {
 /** Space that decoders want behind a chunk. */
 const CHUNK_SLACK: u32 = 16;
 
+const TOO_MANY: u32 = 0xffff_ffff;
+
+/** What gather was asked for. */
+@unmanaged
+class Range {
+  mint: f64;
+  maxt: f64;
+  /** In-order samples before it are not asked for. */
+  floor: f64;
+  /** Low half of the sequence up to which late samples and deletes count. */
+  sequence: u32;
+}
+
 /**
- * Finds the chunks that overlap [mint, maxt] of refs[first...] (at the list address), copies open ones to the scratch,
- * and writes a ChunkRecord for each, series by series, oldest first. Must run pinned, and what the records point at is
+ * Finds the chunks that overlap [mint, maxt] of refs[first...] (at the list address), copies open ones and late samples
+ * to the scratch, and writes a ChunkRecord for each, series by series: first what is deleted of in-order samples, then
+ * in-order chunks, oldest first, then late samples as one raw chunk. Must run pinned, and what the records point at is
  * to be copied before unpinning.
- * @returns how many series were gathered whole (high 32 bits), none when the first has too many chunks, and chunk
- * records (low)
+ * @param floor in-order chunks that end before it are left out
+ * @param sequence late samples and deletes of later records are left out; infinite: none is
+ * @returns how many series were gathered whole (high 32 bits), none when the first has too many chunks or late samples,
+ * and chunk records (low)
  */
-export function gather(slot: u32, first: u32, count: u32, mint: f64, maxt: f64): u64 {
+export function gather(slot: u32, first: u32, count: u32, mint: f64, maxt: f64, floor: f64, sequence: f64): u64 {
   const list = listAddress(slot);
-  const bytes = scratch(slot) + BYTES_AT;
+  const range = changetype<Range>(scratch(slot) + RANGE_AT);
+  range.mint = mint;
+  range.maxt = maxt;
+  range.floor = floor;
+  // Rows are in memory for far fewer than 2^30 records, and no newer one comes while this one looks.
+  range.sequence = sequence < f64(1 << 53) ? u32(u64(sequence)) : u32(header().walSequence) + (1 << 30);
   const oldest = oldestSealed();
   let used: u32 = 0;
   let records: u32 = 0;
   let done: u32 = 0;
   for (; done < count; done++) {
     const ref = load<u32>(list + (usize(first + done) << 2));
+    const line = lateOf(coldOf(ref));
+    let after = line == NO_LATE_LINE ? records : gatherDeletes(slot, records, first + done, line, range);
+    if (after == TOO_MANY) break;
     // The open chunk first, then the list: see chunk.ts on the order of publication.
     const open = loadOpen(hotOf(ref));
     const openBytes = openCells(open) * CELL_PAYLOAD;
     if (used + openBytes + CHUNK_SLACK > BYTES_BYTES) break; // Never for the first: an open chunk has a few KiB.
-    let openMint: i64 = i64.MAX_VALUE;
-    const copy = bytes + used;
-    if (open != 0) {
+    let usedAfter = used;
+    if (open == 0) after = gatherFull(slot, after, first + done, ref, range, i64.MAX_VALUE, oldest);
+    else {
+      const copy = scratch(slot) + BYTES_AT + used;
       copyCells(openFirstCell(open), openCells(open), copy);
       store<u8>(copy, u8(openCount(open) >> 8));
       store<u8>(copy, u8(openCount(open)), 1);
-      openMint = firstTimestamp(copy);
+      const openMint = firstTimestamp(copy);
+      // Stored before the open word was. By now it may be the time of a later chunk: this one ends in its range.
+      const openMaxt = openMint + min<i64>(hotOf(ref).lastTimestampMs - openMint, CHUNK_RANGE_MS);
+      after = gatherFull(slot, after, first + done, ref, range, openMint, oldest);
+      if (after == TOO_MANY) break;
+      // Sealed between our two loads: then the list has it too, with perhaps more samples.
+      const isSealed = after != records && isInOrderFrom(recordAt(slot, after - 1), first + done, openMint);
+      if (!isSealed && f64(openMint) <= maxt && f64(openMaxt) >= max(mint, floor)) {
+        const record = addRecord(slot, after, first + done, ENCODING_XOR, openMint, openMaxt);
+        if (record == NO_RECORD) break;
+        record.address = u32(copy);
+        record.dataBytes = openBytes;
+        after++;
+        usedAfter = (used + openBytes + CHUNK_SLACK + 7) & ~7;
+      }
     }
-    // When the open chunk reaches back before mint, no older one overlaps.
-    const after = f64(openMint) <= mint ? records : gatherFull(slot, records, first + done, ref, mint, maxt, oldest);
     if (after == TOO_MANY) break;
-    // Sealed between our two loads: then the list has it too, with perhaps more samples.
-    const isSealed = after != records && recordAt(slot, after - 1).mint >= openMint;
-    const isWanted = open != 0 && !isSealed && f64(openMint) <= maxt;
-    // Stored before the open word was. By now it may be the time of a later chunk: this one ends in its range.
-    const span = u32(min<i64>(hotOf(ref).lastTimestampMs - openMint, CHUNK_RANGE_MS));
-    if (isWanted && !addRecord(slot, after, first + done, copy, openBytes, 0, 0, openMint, span)) break;
-    records = isWanted ? after + 1 : after;
-    if (isWanted) used += (openBytes + CHUNK_SLACK + 7) & ~7;
+    if (line != NO_LATE_LINE && hasLate(line, mint, maxt)) {
+      const bytes = lateBytesMax(line) + CHUNK_SLACK;
+      if (usedAfter + bytes > BYTES_BYTES) break; // Never for the first, either.
+      const chunk = scratch(slot) + BYTES_AT + usedAfter;
+      const samples = readLate(line, mint, maxt, range.sequence, chunk, scratch(slot));
+      if (samples == TOO_MANY_ROWS) break;
+      if (samples != 0) {
+        const times = chunk + RAW_HEADER_BYTES;
+        const newest = i64(load<f64>(times + (usize(samples - 1) << 3)));
+        const record = addRecord(slot, after, first + done, ENCODING_RAW, i64(load<f64>(times)), newest);
+        if (record == NO_RECORD) break;
+        record.address = u32(chunk);
+        record.dataBytes = RAW_HEADER_BYTES + samples * RAW_SAMPLE_BYTES;
+        after++;
+        usedAfter = (usedAfter + record.dataBytes + CHUNK_SLACK + 7) & ~7;
+      }
+    }
+    records = after;
+    used = usedAfter;
   }
   return (u64(done) << 32) | u64(records);
 }
 
-const TOO_MANY: u32 = 0xffff_ffff;
+@inline
+function isInOrderFrom(record: ChunkRecord, series: u32, mint: i64): bool {
+  return record.series == series && record.encoding == ENCODING_XOR && record.mint >= mint;
+}
 
-/** Adds records of the full chunks of a series. @returns the number of records then, or TOO_MANY. */
-function gatherFull(slot: u32, records: u32, series: u32, ref: u32, mint: f64, maxt: f64, oldest: u64): u32 {
+/** Adds records of what is deleted of a series' in-order samples. @returns the number of records then, or TOO_MANY */
+function gatherDeletes(slot: u32, records: u32, series: u32, line: LateLine, range: Range): u32 {
+  const word = loadRows(deletesOf(line));
+  const end = rowsEnd(word);
+  let cell = rowsFirstCell(word);
+  for (let i: u32 = 0; i < end; i++) {
+    const inCell = i % ENTRIES_PER_CELL;
+    if (inCell == 0 && i != 0) cell = load<u32>(cell);
+    if (i < rowsDropped(word)) continue;
+    const row = rowAt(cell, inCell);
+    const mint = load<i64>(row, ROW_MINT);
+    const maxt = load<i64>(row, ROW_MAXT);
+    const isWanted = f64(mint) <= range.maxt && f64(maxt) >= max(range.mint, range.floor);
+    if (!isWanted || !isUpTo(row, range.sequence)) continue;
+    if (addRecord(slot, records, series, ENCODING_DELETED, mint, maxt) == NO_RECORD) return TOO_MANY;
+    records++;
+  }
+  return records;
+}
+
+/**
+ * Adds records of the full chunks of a series.
+ * @param openMint of its open chunk: when that reaches back before the range, no older one overlaps
+ * @returns the number of records then, or TOO_MANY
+ */
+function gatherFull(
+  slot: u32,
+  records: u32,
+  series: u32,
+  ref: u32,
+  range: Range,
+  openMint: i64,
+  oldest: u64,
+): u32 {
+  const mint = max(range.mint, range.floor);
+  if (f64(openMint) <= mint) return records;
   const cold = coldOf(ref);
   const word = loadList(cold);
   const entries = listEntries(word);
@@ -346,14 +454,15 @@ function gatherFull(slot: u32, records: u32, series: u32, ref: u32, mint: f64, m
     }
     if (i < dropped) continue;
     const entryMint = load<i64>(entry, ENTRY_MINT);
-    if (f64(entryMint) > maxt) break;
-    const span = load<u32>(entry, ENTRY_SPAN);
-    if (f64(entryMint) + f64(span) < mint) continue;
-    const fileIndex = wholeFileIndex(load<u16>(entry, ENTRY_FILE));
-    const offset = load<u32>(entry, ENTRY_OFFSET);
-    const dataBytes = load<u16>(entry, ENTRY_DATA_BYTES);
-    const address = findSealed(fileIndex, offset, oldest);
-    if (!addRecord(slot, records, series, address, dataBytes, fileIndex, offset, entryMint, span)) return TOO_MANY;
+    const entryMaxt = entryMint + i64(load<u32>(entry, ENTRY_SPAN));
+    if (f64(entryMint) > range.maxt) break;
+    if (f64(entryMaxt) < mint) continue;
+    const record = addRecord(slot, records, series, ENCODING_XOR, entryMint, entryMaxt);
+    if (record == NO_RECORD) return TOO_MANY;
+    record.fileIndex = wholeFileIndex(load<u16>(entry, ENTRY_FILE));
+    record.offset = load<u32>(entry, ENTRY_OFFSET);
+    record.dataBytes = load<u16>(entry, ENTRY_DATA_BYTES);
+    record.address = u32(findSealed(record.fileIndex, record.offset, oldest));
     records++;
   }
   return records;
@@ -364,27 +473,18 @@ function recordAt(slot: u32, i: u32): ChunkRecord {
   return changetype<ChunkRecord>(recordsAddress(slot) + usize(i) * offsetof<ChunkRecord>());
 }
 
-/** @returns false when there is no room */
-@inline
-function addRecord(
-  slot: u32,
-  i: u32,
-  series: u32,
-  address: usize,
-  dataBytes: u32,
-  fileIndex: u32,
-  offset: u32,
-  mint: i64,
-  span: u32,
-): bool {
-  if ((i + 1) * u32(offsetof<ChunkRecord>()) > RECORDS_BYTES) return false;
+/** There is no room for it. */
+const NO_RECORD: ChunkRecord = changetype<ChunkRecord>(0);
+
+/** A record of which the chunk's place is still to be entered, or NO_RECORD. */
+function addRecord(slot: u32, i: u32, series: u32, encoding: u32, mint: i64, maxt: i64): ChunkRecord {
+  if ((i + 1) * u32(offsetof<ChunkRecord>()) > RECORDS_BYTES) return NO_RECORD;
   const record = recordAt(slot, i);
   record.series = series;
-  record.address = u32(address);
-  record.dataBytes = dataBytes;
-  record.fileIndex = fileIndex;
-  record.offset = offset;
+  record.encoding = encoding;
   record.mint = mint;
-  record.span = span;
-  return true;
+  record.maxt = maxt;
+  record.address = 0;
+  record.dataBytes = 0;
+  return record;
 }

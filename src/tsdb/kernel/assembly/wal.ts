@@ -31,6 +31,11 @@ export const SAMPLE_HAS_TIME: u32 = 2;
 export const SAMPLE_BYTES_SHIFT: u32 = 2;
 export const SAMPLE_WHOLE_VALUE: u32 = 7;
 export const SAMPLE_TRAILING_SHIFT: u32 = 5;
+/**
+ * A late sample: its value is there as it is, not XORed, nor is anything XORed against it. (A whole value with a zero
+ * byte cut off below it would be a contradiction.)
+ */
+export const SAMPLE_LATE: u32 = (SAMPLE_WHOLE_VALUE << SAMPLE_BYTES_SHIFT) | (1 << SAMPLE_TRAILING_SHIFT);
 /** A sample at its longest: flag, ref, time, value. */
 const SAMPLE_BYTES_MAX: u32 = 24;
 /** Header, counts, and what wide stores touch behind the end. */
@@ -96,10 +101,21 @@ export function encodeSample(hot: SeriesHot, ref: u32, timestampMs: i64, value: 
   encodeRow(ref, timestampMs, value ^ base);
 }
 
-@inline
-function encodeRow(ref: u32, timestampMs: i64, xor: u64): void {
+/** The same for a sample that goes to the late rows. */
+export function encodeLateSample(hot: SeriesHot, ref: u32, timestampMs: i64, value: u64): void {
   const h = header();
+  if (hot.walSegment != u16(h.walSegment)) declareSeries(hot, ref);
   const flagAt = usize(h.recordEnd);
+  const at = encodePlace(flagAt, ref, timestampMs);
+  store<u64>(at, value);
+  store<u8>(flagAt, u8(u32(load<u8>(flagAt)) | SAMPLE_LATE));
+  h.recordEnd = u32(at + 8);
+}
+
+/** Writes what comes before the value, with the flags for that. @returns where the value goes */
+@inline
+function encodePlace(flagAt: usize, ref: u32, timestampMs: i64): usize {
+  const h = header();
   let at = flagAt + 1;
   let flag: u32 = 0;
   if (ref != h.lastRef + 1) {
@@ -112,7 +128,18 @@ function encodeRow(ref: u32, timestampMs: i64, xor: u64): void {
     h.lastTimeMs = timestampMs;
   }
   if (timestampMs > h.recordMaxTimeMs) h.recordMaxTimeMs = timestampMs;
+  h.lastRef = ref;
+  store<u8>(flagAt, u8(flag));
+  return at;
+}
+
+@inline
+function encodeRow(ref: u32, timestampMs: i64, xor: u64): void {
+  const h = header();
+  const flagAt = usize(h.recordEnd);
+  let at = encodePlace(flagAt, ref, timestampMs);
   if (xor != 0) {
+    let flag = u32(load<u8>(flagAt));
     const trailing = u32(ctz(xor)) >> 3;
     const bytes = 8 - trailing - (u32(clz(xor)) >> 3);
     if (bytes >= 7) {
@@ -124,9 +151,8 @@ function encodeRow(ref: u32, timestampMs: i64, xor: u64): void {
       at += bytes;
       flag |= (bytes << SAMPLE_BYTES_SHIFT) | (trailing << SAMPLE_TRAILING_SHIFT);
     }
+    store<u8>(flagAt, u8(flag));
   }
-  store<u8>(flagAt, u8(flag));
-  h.lastRef = ref;
   h.recordEnd = u32(at);
 }
 
@@ -163,12 +189,13 @@ function declareSeries(hot: SeriesHot, ref: u32): void {
 
 /** Keeps the row until the record is durable. */
 @inline
-export function keepPending(ref: u32, timestampMs: i64, value: u64): void {
+export function keepPending(ref: u32, timestampMs: i64, value: u64, isLate: bool): void {
   const h = header();
   const row = changetype<PendingSample>(usize(h.pendingEnd));
   row.timestampMs = timestampMs;
   row.value = value;
   row.ref = ref;
+  row.isLate = u32(isLate);
   h.pendingEnd += u32(offsetof<PendingSample>());
 }
 
@@ -302,6 +329,10 @@ function reencodeRecord(sequence: u64, row: usize, rows: u32): void {
   for (let i: u32 = 0; i < rows; i++, row += offsetof<PendingSample>()) {
     const sample = changetype<PendingSample>(row);
     const hot = hotOf(sample.ref);
+    if (sample.isLate != 0) {
+      encodeLateSample(hot, sample.ref, sample.timestampMs, sample.value);
+      continue;
+    }
     if (hot.walSegment != u16(h.walSegment)) declareSeries(hot, sample.ref);
     const isFirst = (hot.flags & FLAG_WAL_FIRST) != 0;
     hot.flags &= ~FLAG_WAL_FIRST;

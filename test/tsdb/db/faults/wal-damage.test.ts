@@ -1,6 +1,7 @@
 /** A damaged log: what is left is what an oracle computes from the offsets of the harm, and what is lost is reported. */
 import { beforeAll, expect, test, vi } from "vitest";
 import { crc32c } from "../../../../src/base/crc32c.ts";
+import { WAL_VERSION } from "../../../../src/tsdb/wal/format.ts";
 import { Random, seedFromEnv } from "../../../support/random.ts";
 import { MemoryVfs } from "../../../support/vfs/memory.ts";
 import { expectedAfter, type Harm, HEADER_BYTES, parseSound, RECORD_BYTES, type SoundSegment } from "./log-oracle.ts";
@@ -211,7 +212,7 @@ test("what a newer version wrote, and this one cannot read, is refused and not t
   for (const { name, segment } of places) {
     const newer = sound.kill();
     const header = Buffer.from(segment().bytes);
-    header.writeUInt32LE(2, 8);
+    header.writeUInt32LE(WAL_VERSION + 1, 8);
     await putFile(newer, pathOf(segment().index), withIndex(header, segment().index));
     for (const [what, disk] of [
       ["a record that must not be skipped", await withUnknown(segment(), 0x05)],

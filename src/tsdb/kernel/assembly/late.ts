@@ -1,0 +1,144 @@
+/**
+ * Late samples: older than their series' newest, or than the head's floor. They lie apart from the chunks, a row each
+ * in the order in which they came, and are sorted and freed of duplicates by whoever reads them (late-read.ts).
+ * What is deleted of a series lies beside them in rows of the same form.
+ *
+ *   SeriesCold.late ──▶ LateLine ─ rows ────▶ cell ──▶ cell ──▶ ...      {time, value, sequence} three to a cell
+ *                                └ deletes ─▶ cell ──▶ ...               {mint, maxt, sequence}
+ */
+import { ENTRIES_PER_CELL, ENTRY_BYTES, header, LIST_DROPPED_MASK, SeriesCold } from "./layout";
+import { LateLine, ROW_SEQUENCE, ROW_TIME, ROW_VALUE, RowList } from "./layout-late";
+import { allocateCell, retireCells } from "./heap";
+import { coldOf } from "./series";
+
+/** What lateOf says of a series that never had any. */
+export const NO_LATE_LINE: LateLine = changetype<LateLine>(0);
+
+/** For readers too. */
+@inline
+export function lateOf(cold: SeriesCold): LateLine {
+  return changetype<LateLine>(usize(atomic.load<u32>(changetype<usize>(cold) + offsetof<SeriesCold>("late"))));
+}
+@inline
+export function rowsOf(line: LateLine): RowList {
+  return changetype<RowList>(changetype<usize>(line) + offsetof<LateLine>("rows"));
+}
+@inline
+export function deletesOf(line: LateLine): RowList {
+  return changetype<RowList>(changetype<usize>(line) + offsetof<LateLine>("deletes"));
+}
+
+/** The published word of a list and what stands in it. */
+@inline
+export function loadRows(list: RowList): u64 {
+  return atomic.load<u64>(changetype<usize>(list) + offsetof<RowList>("word"));
+}
+@inline
+export function rowsFirstCell(word: u64): usize {
+  return usize(u32(word) & ~LIST_DROPPED_MASK);
+}
+/** Rows up to the newest, those counted that are dropped and not yet unlinked. */
+@inline
+export function rowsEnd(word: u64): u32 {
+  return u32(word >> 32);
+}
+@inline
+export function rowsDropped(word: u64): u32 {
+  return u32(word) & LIST_DROPPED_MASK;
+}
+@inline
+export function rowAt(cell: usize, inCell: u32): usize {
+  return cell + 4 + usize(inCell) * ENTRY_BYTES;
+}
+@inline
+function publishRows(list: RowList, firstCell: usize, end: u32, dropped: u32): void {
+  const word = u64(firstCell) | u64(dropped) | (u64(end) << 32);
+  atomic.store<u64>(changetype<usize>(list) + offsetof<RowList>("word"), word);
+}
+
+/** The series' line, made when it has none. */
+export function ensureLate(cold: SeriesCold): LateLine {
+  if (cold.late != 0) return lateOf(cold);
+  const cell = allocateCell();
+  memory.fill(cell, 0, offsetof<LateLine>());
+  const line = changetype<LateLine>(cell);
+  line.newestMs = i64.MIN_VALUE;
+  line.oldestMs = i64.MAX_VALUE;
+  atomic.store<u32>(changetype<usize>(cold) + offsetof<SeriesCold>("late"), u32(cell));
+  return line;
+}
+
+/** Adds a row; takes a cell at most. */
+export function addRow(list: RowList, first: i64, second: u64, sequence: u32): void {
+  const word = list.word;
+  const end = rowsEnd(word);
+  const inCell = end % ENTRIES_PER_CELL;
+  let firstCell = rowsFirstCell(word);
+  let cell = usize(list.lastCell);
+  if (inCell == 0) {
+    const fresh = allocateCell();
+    if (end == 0) firstCell = fresh;
+    else store<u32>(cell, u32(fresh));
+    cell = fresh;
+    list.lastCell = u32(fresh);
+  }
+  const row = rowAt(cell, inCell);
+  store<i64>(row, first, ROW_TIME);
+  store<u64>(row, second, ROW_VALUE);
+  store<u32>(row, sequence, ROW_SEQUENCE);
+  publishRows(list, firstCell, end + 1, rowsDropped(word));
+}
+
+/** Stores a late sample of the record that comes next. */
+export function addLateSample(ref: u32, timestampMs: i64, value: u64): void {
+  const h = header();
+  const line = ensureLate(coldOf(ref));
+  const rows = rowsOf(line);
+  // Readers look at these once they have seen a row: each is true for all rows that they may see.
+  if (timestampMs < line.oldestMs) line.oldestMs = timestampMs;
+  if (timestampMs > line.newestMs) {
+    line.newestMs = timestampMs;
+    line.newestValue = value;
+  }
+  addRow(rows, timestampMs, value, u32(h.walSequence + 1));
+  h.lateRows++;
+  h.lateRowsTotal++;
+  if (timestampMs > h.maxTimeMs) h.maxTimeMs = timestampMs;
+  if (timestampMs < h.minTimeMs) h.minTimeMs = timestampMs;
+}
+
+/** Whether a series has late samples. */
+export function hasLateRows(cold: SeriesCold): bool {
+  const line = lateOf(cold);
+  if (line == NO_LATE_LINE) return false;
+  const word = rowsOf(line).word;
+  return rowsEnd(word) != rowsDropped(word);
+}
+
+/** Lets go of all that a series has here. */
+export function clearLate(cold: SeriesCold): void {
+  const line = lateOf(cold);
+  if (line == NO_LATE_LINE) return;
+  atomic.store<u32>(changetype<usize>(cold) + offsetof<SeriesCold>("late"), 0);
+  retireChain(rowsFirstCell(rowsOf(line).word));
+  retireChain(rowsFirstCell(deletesOf(line).word));
+  retireCells(changetype<usize>(line), changetype<usize>(line), 1);
+}
+
+/** Cells that limbo takes as one chain. */
+const CHAIN_CELLS_MAX: u32 = 60_000;
+
+/** Lets go of a whole chain of cells. */
+function retireChain(first: usize): void {
+  while (first != 0) {
+    let last = first;
+    let cells: u32 = 1;
+    for (let next = usize(load<u32>(last)); next != 0 && cells < CHAIN_CELLS_MAX; next = usize(load<u32>(last))) {
+      last = next;
+      cells++;
+    }
+    const rest = usize(load<u32>(last));
+    retireCells(first, last, cells);
+    first = rest;
+  }
+}
