@@ -30,6 +30,7 @@ const index = /^src\/tsdb\/index\//;
 const block = /^src\/tsdb\/block\//;
 const compact = /^src\/tsdb\/compact\//;
 const maintenance = /^src\/tsdb\/maintenance\//;
+const transfer = /^src\/tsdb\/(import|export)\//;
 const db = /^src\/tsdb\/db(\/|\.ts$)/;
 const http = /^src\/tsdb\/http\//;
 
@@ -68,6 +69,20 @@ const layers: readonly Layer[] = [
       head,
       storage,
       /^src\/tsdb\/promql\/(label-table|parser)\.ts$/,
+    ],
+  },
+  // Data that comes from elsewhere, and goes there: text and blocks of others.
+  {
+    files: transfer,
+    imports: [
+      base,
+      model,
+      kernel,
+      index,
+      block,
+      compact,
+      storage,
+      /^src\/tsdb\/promql\/(label-table|number-text)\.ts$/,
     ],
   },
   { files: db, imports: [base, model, kernel, wal, block, compact, maintenance, head, storage] },

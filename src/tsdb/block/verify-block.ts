@@ -12,7 +12,7 @@ import { CHUNKS_DIR, INDEX_FILE, MANIFEST_FILE, META_FILE, TOMBSTONES_FILE } fro
 import { BlockReader, readBlockMeta } from "./block-reader.ts";
 import { chunkFileOf, chunkOffsetOf, isChunkFileName } from "./chunk-file-format.ts";
 import { type BlockDamage, Damages } from "./damages.ts";
-import { hashText, type Manifest } from "./manifest.ts";
+import { hashText, type Manifest, type SampleSum } from "./manifest.ts";
 import { verifyFile } from "./verify-file.ts";
 import { verifyIndex } from "./verify-index.ts";
 import { walkSamples } from "./walk-samples.ts";
@@ -31,6 +31,8 @@ export interface Verification {
   readonly damages: readonly BlockDamage[];
   /** Of all files together. */
   readonly bytesRead: number;
+  /** What was found; undefined when some of it could not be read. */
+  readonly samples: SampleSum | undefined;
 }
 
 const INDEX_CACHE_BYTES = 16 * 1024 * 1024;
@@ -54,15 +56,16 @@ export function verifyBlock({ vfs, dir, memory, check, onRead }: VerifyOptions):
       }),
     );
   const block = damages.try(() => BlockReader.open(vfs, dir, new PageCache(INDEX_CACHE_BYTES)));
-  if (block === undefined) return { damages: damages.found, bytesRead };
+  if (block === undefined) return { damages: damages.found, bytesRead, samples: undefined };
+  let samples: SampleSum | undefined;
   try {
     verifyIndex(block.index, damages, check);
-    verifySamples(block, memory, damages, check);
+    samples = verifySamples(block, memory, damages, check);
     verifyTombstones(block, damages);
   } finally {
     block.close();
   }
-  return { damages: damages.found, bytesRead };
+  return { damages: damages.found, bytesRead, samples };
 }
 
 /** Files to read: those of the manifest, or in blocks of others those that there are. */
@@ -81,7 +84,12 @@ function filesOf(vfs: Vfs, dir: string, manifest: Manifest | undefined, damages:
   return known;
 }
 
-function verifySamples(block: BlockReader, memory: PrivateMemory, damages: Damages, check: () => void): void {
+function verifySamples(
+  block: BlockReader,
+  memory: PrivateMemory,
+  damages: Damages,
+  check: () => void,
+): SampleSum | undefined {
   const { meta, manifest, index, chunks } = block;
   let seriesCount = 0;
   let chunkCount = 0;
@@ -117,17 +125,17 @@ function verifySamples(block: BlockReader, memory: PrivateMemory, damages: Damag
     damage(error);
   }
   // What could not be read is missing from these, and was reported.
-  if (!isWhole) return;
+  if (!isWhole) return undefined;
   for (const [name, found, said] of [
     ["series", seriesCount, meta.stats.numSeries],
     ["chunks", chunkCount, meta.stats.numChunks],
     ["samples", sampleCount, meta.stats.numSamples],
   ] as const)
     if (found !== said) damages.add(META_FILE, 0, `it tells of ${said} ${name}, and there are ${found}`);
-  if (manifest === undefined) return;
   const found = { count: sampleCount, hash: hashText(hash) };
-  if (found.count !== manifest.samples.count || found.hash !== manifest.samples.hash)
+  if (manifest !== undefined && (found.count !== manifest.samples.count || found.hash !== manifest.samples.hash))
     damages.add(MANIFEST_FILE, 0, `the samples are not those it was written with (${found.count}, ${found.hash})`);
+  return found;
 }
 
 function verifyTombstones(block: BlockReader, damages: Damages): void {

@@ -26,11 +26,16 @@ export const mustBeDataDir = (path: string): void =>
   mustBeDirectory(path, "the data directory", "Say where it is with --data-dir or TSDB_DATA_DIR");
 
 /**
- * Holds the lock of an existing data directory while something is done to it.
- * @throws CommandError when there is none; TsdbError DATA_DIR_LOCKED while a server has it
+ * Holds the lock of a data directory while something is done to it.
+ * @param missing what to do when there is none
+ * @throws CommandError; TsdbError DATA_DIR_LOCKED while a server has it
  */
-export async function withLock<T>(dataDir: string, use: () => Promise<T>): Promise<T> {
-  mustBeDataDir(dataDir);
+export async function withLock<T>(
+  dataDir: string,
+  missing: "is an error" | "is created",
+  use: () => Promise<T>,
+): Promise<T> {
+  if (missing === "is an error") mustBeDataDir(dataDir);
   const lock = acquireDataDirLock(dataDir);
   try {
     return await use();

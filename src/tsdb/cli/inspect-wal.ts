@@ -7,7 +7,6 @@ import { inspectLog, type LogReport, type SegmentReport } from "../wal/inspect.t
 import { newCommand } from "./command.ts";
 import { mustBeDirectory, outputOption, printJson } from "./data-dir.ts";
 import { exitCodes, type ExitCode } from "./exit.ts";
-import { checkOf, interruptible } from "./interrupt.ts";
 import { Progress } from "./progress.ts";
 import { table } from "./table.ts";
 import { bytesText, countOf, countText, timeText } from "./units.ts";
@@ -25,7 +24,7 @@ server, what is being written at the moment looks like a torn tail. Exit code 3:
     )
     .action(async (dir: string, { output }: { output: string }) => {
       mustBeDirectory(dir, "the log directory", "It is `wal` in the data directory, or what wal.dir says");
-      const report = await interruptible((signal) => read(dir, signal), "nothing was changed");
+      const report = await read(dir);
       const findings = logFindings(dir, report);
       if (output === "json") printJson({ ...report, findings });
       else process.stdout.write(asTable(report, findings));
@@ -33,15 +32,13 @@ server, what is being written at the moment looks like a torn tail. Exit code 3:
     });
 }
 
-async function read(dir: string, signal: AbortSignal): Promise<LogReport> {
+async function read(dir: string): Promise<LogReport> {
   const progress = new Progress(process.stderr, systemClock);
-  const check = checkOf(signal);
   try {
     return await inspectLog({
       vfs: realVfs,
       dir,
       onProgress(done, total) {
-        check();
         progress.update(`reading ${dir}`, { done, total, unit: "bytes" });
       },
     });

@@ -22,6 +22,7 @@ export const commands: Readonly<Record<string, LazyCommand>> = {
   config: { summary: "Show or check the configuration", load: () => import("./config.ts") },
   write: { summary: "Write samples to a running database", load: () => import("./write.ts") },
   query: { summary: "Run a PromQL query on a running database", load: () => import("./query.ts") },
+  import: { summary: "Bring samples from elsewhere to a data directory", load: () => import("./import.ts") },
   "inspect-wal": {
     summary: "Show what a write-ahead log holds and what is damaged in it",
     load: () => import("./inspect-wal.ts"),

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { series } from "../../support/database.ts";
 import { temporaryDir, writeDataDir } from "../../support/data-dir.ts";
-import { runTsdb } from "../../support/run-tsdb.ts";
+import { runHere } from "../../support/run-here.ts";
 
 const dir = temporaryDir("inspect-wal");
 const wal = join(dir.path, "wal");
@@ -24,11 +24,11 @@ interface Report {
 }
 
 test("a sound log: its segments, records, samples, times, and exit code 0", async () => {
-  const { code, stdout } = await runTsdb(["inspect-wal", wal]);
+  const { code, stdout } = await runHere(["inspect-wal", wal]);
   expect(code).toBe(0);
   expect(stdout).toMatch(/00000001 +\S+ \S+ +20 +1-20 +2 +40 +2025-12-31T23:00:00Z +2025-12-31T23:00:19Z +closed/);
   expect(stdout).toMatch(/2 segments, .*, 21 records, 41 samples, last sequence 21/);
-  const json = await runTsdb(["inspect-wal", wal, "-o", "json"]);
+  const json = await runHere(["inspect-wal", wal, "-o", "json"]);
   expect(json).toMatchObject({ code: 0, stderr: "" });
   const { segments, findings } = JSON.parse(json.stdout) as Report;
   expect(findings).toEqual([]);
@@ -42,7 +42,7 @@ test("damage in the middle is a loss with file and offset, exit code 3, and noth
   damaged[sound.length >> 1]! ^= 1;
   writeFileSync(file, damaged);
   const before = readdirSync(wal);
-  const { code, stdout } = await runTsdb(["inspect-wal", wal, "-o", "json"]);
+  const { code, stdout } = await runHere(["inspect-wal", wal, "-o", "json"]);
   expect(code).toBe(3);
   const { findings } = JSON.parse(stdout) as Report;
   expect(findings).toHaveLength(1);
@@ -58,7 +58,7 @@ test("a torn tail is told, and is no damage", async () => {
   const file = join(wal, "00000002");
   const sound = readFileSync(file);
   appendFileSync(file, Buffer.alloc(10, 7));
-  const { code, stdout } = await runTsdb(["inspect-wal", wal]);
+  const { code, stdout } = await runHere(["inspect-wal", wal]);
   expect(code).toBe(0);
   expect(stdout).toContain(`${file}, byte ${sound.length}: `);
   expect(stdout).toContain("no record that was promised is behind it");
@@ -66,11 +66,11 @@ test("a torn tail is told, and is no damage", async () => {
 });
 
 test("a directory that is not there, or is none, is told with what to do", async () => {
-  expect(await runTsdb(["inspect-wal", join(dir.path, "nope")])).toMatchObject({
+  expect(await runHere(["inspect-wal", join(dir.path, "nope")])).toMatchObject({
     code: 1,
     stdout: "",
     stderr: `tsdb: the log directory ${dir.path}/nope does not exist\n      It is \`wal\` in the data directory, or what wal.dir says.\n`,
   });
-  expect((await runTsdb(["inspect-wal", join(wal, "00000001")])).stderr).toContain("is no directory");
-  expect((await runTsdb(["inspect-wal"])).code).toBe(2);
+  expect((await runHere(["inspect-wal", join(wal, "00000001")])).stderr).toContain("is no directory");
+  expect((await runHere(["inspect-wal"])).code).toBe(2);
 });
