@@ -1,7 +1,7 @@
 /**
- * Series spread at random over two blocks and the head of a database, so that whoever reads all three together finds just
- * these series. Samples lie in one source or in several; what must not be seen is there as well: other values in sources that
- * count later, samples that are deleted, and samples of the head below its floor.
+ * Series spread at random over two blocks and the head of a database, there in order or late, so that whoever reads all
+ * together finds just these series. Samples lie in one place or in several; what must not be seen is there as well: other
+ * values in places that count later, samples that are deleted, and in-order samples of the head below its floor.
  */
 import { BlockStorage } from "../../src/tsdb/block/block-storage.ts";
 import { replaceTombstones, Tombstones } from "../../src/tsdb/block/tombstones.ts";
@@ -25,11 +25,12 @@ export interface SplitStorage {
   close(): Promise<void>;
 }
 
-/** Samples of one series, by source: the first block's count first, then the second's, then the head's. */
+/** Samples of one series: the first block's count first, then the second's, then those in order of the head, then late ones. */
 interface Split {
   readonly labels: FakeSeries["labels"];
   readonly blocks: readonly [Map<number, bigint>, Map<number, bigint>];
   readonly head: Map<number, bigint>;
+  readonly late: Map<number, bigint>;
   /** Times that are deleted, by block. */
   readonly deleted: readonly [number[], number[]];
 }
@@ -43,9 +44,14 @@ export async function splitStorage(series: readonly FakeSeries[], random: Random
 
   const vfs = new MemoryVfs();
   const retention = { ageMs: 1e14, sizeBytesMax: 0, volumePercentMax: 0 };
-  const database = await openDatabase(vfs, { kernel, retention, wal: { enabled: false } });
-  const { rejections } = await write(database, split.filter(({ head }) => head.size > 0).map(written));
-  if (rejections.length > 0) throw new Error(JSON.stringify(rejections));
+  const database = await openDatabase(vfs, { kernel, retention, outOfOrderWindowMs: 1e14, wal: { enabled: false } });
+  for (const part of ["head", "late"] as const) {
+    const { rejections } = await write(
+      database,
+      split.filter((one) => one[part].size > 0).map((one) => written(one.labels, one[part])),
+    );
+    if (rejections.length > 0) throw new Error(JSON.stringify(rejections));
+  }
   const refs = await Promise.all([ULID_A, ULID_B].map((ulid, block) => writeSplit(vfs, ulid, split, block as 0 | 1)));
 
   const attachment = database.attach()!;
@@ -67,7 +73,7 @@ function splitSeries({ labels, times, values }: FakeSeries, floorMs: number, ran
   const bits = new BigUint64Array(values.buffer, values.byteOffset, values.length);
   // A script may give a time twice: there the last value counts.
   const samples = new Map(times.map((time, i) => [time, bits[i]!]));
-  const split: Split = { labels, blocks: [new Map(), new Map()], head: new Map(), deleted: [[], []] };
+  const split: Split = { labels, blocks: [new Map(), new Map()], head: new Map(), late: new Map(), deleted: [[], []] };
   const sources = [...split.blocks, split.head];
   // A head takes no series without a metric name.
   const hasHead = labels.some(([name]) => name === METRIC_NAME);
@@ -89,18 +95,28 @@ function splitSeries({ labels, times, values }: FakeSeries, floorMs: number, ran
       split.blocks[block]!.set(lure, LURE);
       deleted.push(lure);
     }
-  if (hasHead) for (const time of samples.keys()) if (time < floorMs && random.chance(0.2)) split.head.set(time, LURE);
+  if (!hasHead) return split;
+  for (const time of samples.keys()) if (time < floorMs && random.chance(0.2)) split.head.set(time, LURE);
+  const newest = Math.max(...split.head.keys());
+  for (const [time, value] of samples) {
+    if (time >= newest) continue;
+    const places = sources.filter((source) => source.has(time));
+    if (places.length === 1 && random.chance(0.2)) {
+      places[0]!.delete(time);
+      split.late.set(time, value);
+    } else if (random.chance(0.1)) split.late.set(time, LURE);
+  }
   return split;
 }
 
 const inOrder = (samples: ReadonlyMap<number, bigint>): Sample[] =>
   Array.from(samples, ([timeMs, value]) => ({ timeMs, value })).sort((a, b) => a.timeMs - b.timeMs);
 
-function written({ labels, head }: Split) {
+function written(labels: Split["labels"], samples: ReadonlyMap<number, bigint>) {
   const bytes = (text: string) => Buffer.from(text).toString("latin1");
   return {
     labels: labels.map(([name, value]) => [bytes(name), bytes(value)] as const),
-    samples: inOrder(head).map(({ timeMs, value }) => ({ timestampMs: BigInt(timeMs), value })),
+    samples: inOrder(samples).map(({ timeMs, value }) => ({ timestampMs: BigInt(timeMs), value })),
   };
 }
 
