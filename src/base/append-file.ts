@@ -16,6 +16,7 @@ export class AppendFile {
   #buffer = new Uint8Array(BUFFER_BYTES);
   #buffered = 0;
   #written = 0;
+  #isOpen = true;
 
   private constructor(file: VfsFile) {
     this.#file = file;
@@ -65,12 +66,15 @@ export class AppendFile {
   async finish(): Promise<AppendedFile> {
     await this.drain();
     await this.#file.sync();
-    await this.#file.close();
+    await this.abandon();
     return { sizeBytes: this.#written, sha256: this.#hash.digest("hex") };
   }
 
-  /** Closes as it is. */
+  /** Closes as it is; a second time it does nothing. */
   async abandon(): Promise<void> {
+    if (!this.#isOpen) return;
+    // However closing ends, the file is closed.
+    this.#isOpen = false;
     await this.#file.close();
   }
 }

@@ -60,7 +60,6 @@ export class BlockWriter {
   readonly #series = new SeriesEntry();
   #sampleCount = 0;
   #hash = 0n;
-  #isOpen = true;
 
   private constructor(options: BlockWriterOptions, dir: string, index: IndexWriter) {
     this.#options = options;
@@ -112,7 +111,6 @@ export class BlockWriter {
     const { vfs, ulid, minTime, maxTime, compaction } = this.#options;
     const index = await this.#index.finish();
     const chunkFiles = await this.#chunks.finish();
-    this.#isOpen = false;
     const meta: BlockMeta = {
       ulid,
       minTime,
@@ -154,9 +152,9 @@ export class BlockWriter {
 
   /** Leaves nothing of a block that was not published. */
   async abandon(): Promise<void> {
-    if (this.#isOpen) {
-      this.#isOpen = false;
+    try {
       await this.#index.abandon();
+    } finally {
       await this.#chunks.abandon();
     }
     await removeTree(this.#options.vfs, this.dir);

@@ -32,8 +32,14 @@ export class IndexWriter {
   }
 
   static async create(vfs: Vfs, path: string, symbols: SymbolTable): Promise<IndexWriter> {
-    const writer = new IndexWriter(await AppendFile.create(vfs, path), symbols);
-    await writer.#begin();
+    const file = await AppendFile.create(vfs, path);
+    const writer = new IndexWriter(file, symbols);
+    try {
+      await writer.#begin();
+    } catch (cause) {
+      await file.abandon();
+      throw cause;
+    }
     return writer;
   }
 

@@ -10,7 +10,8 @@ import { errnoOf } from "../../base/errors.ts";
 import type { VfsFile } from "../../base/vfs.ts";
 import { CorruptBlockError } from "./corrupt.ts";
 
-export const PAGE_BYTES = 64 * 1024;
+/** A page that is needed again costs a read, and mostly a checksum over it: large ones help none but who reads it all. */
+export const PAGE_BYTES = 16 * 1024;
 /** More than an index of 64 GiB has. */
 const FILE_PAGES_MAX = 2 ** 24;
 const keyOf = (file: number, page: number): number => file * FILE_PAGES_MAX + page;

@@ -1,7 +1,7 @@
 /** A list of postings on disk: length u32, count u32, series ids u32 in ascending order, crc32c u32; big-endian. */
 import { loadU32 } from "../../base/byte-reader.ts";
 import { crc32c } from "../../base/crc32c.ts";
-import { PAGE_BYTES, type PagedFile } from "./page-cache.ts";
+import type { PagedFile } from "./page-cache.ts";
 import type { PagedCursor } from "./paged-cursor.ts";
 
 /** @throws CorruptBlockError */
@@ -11,7 +11,7 @@ export function readPostings(file: PagedFile, cursor: PagedCursor, offset: numbe
   if (length < 4 || length % 4 !== 0 || offset + 8 + length > file.sizeBytes)
     throw file.corrupt(offset, "postings of an impossible length");
   // Long ones would push everything else out of the cache.
-  const content = length < PAGE_BYTES / 2 ? cursor.bytes(length) : file.readRaw(offset + 4, length);
+  const content = length < 32 * 1024 ? cursor.bytes(length) : file.readRaw(offset + 4, length);
   cursor.seek(offset + 4 + length, file.sizeBytes);
   if (cursor.u32() !== crc32c(content)) throw file.corrupt(offset, "checksum mismatch of postings");
   const count = loadU32(content, 0);

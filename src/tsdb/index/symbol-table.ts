@@ -98,10 +98,22 @@ export class SymbolTable implements Symbols {
     let high = this.#count;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (compareByteStrings(this.bytesOf(middle), text) < 0) low = middle + 1;
+      const order = this.#compare(middle, text);
+      if (order === 0) return middle;
+      if (order < 0) low = middle + 1;
       else high = middle;
     }
-    return low < this.#count && compareByteStrings(this.bytesOf(low), text) === 0 ? low : undefined;
+    return undefined;
+  }
+
+  /** As compareByteStrings, without a view: searching makes twenty of these for each text. */
+  #compare(symbol: number, text: Uint8Array): number {
+    const bytes = this.#bytes;
+    const from = symbol === 0 ? 0 : this.#ends[symbol - 1]!;
+    const length = this.#ends[symbol]! - from;
+    for (let i = 0; i < length && i < text.byteLength; i++)
+      if (bytes[from + i] !== text[i]) return bytes[from + i]! - text[i]!;
+    return length - text.byteLength;
   }
 }
 
