@@ -31,6 +31,7 @@ import { meaningOf, type Phase, type StateFacts, stateOf, type WriteObstacles } 
 import { chunkFileIndexOf } from "./head/chunk-file-format.ts";
 import { loadChunkFiles } from "./head/chunk-file-loader.ts";
 import { ChunkFileWriter } from "./head/chunk-files.ts";
+import { Collector } from "./head/collector.ts";
 import { Head } from "./head/head.ts";
 import type { HeadAttachment } from "./head/head-storage.ts";
 import { HeadReplay } from "./head/replay.ts";
@@ -56,6 +57,7 @@ export class Database implements DatabaseApi {
   readonly #options: DatabaseOptions;
   readonly #chunkDir: string;
   readonly #head: Head;
+  readonly #collector: Collector;
   readonly #segments: SegmentList;
   readonly #slots: ReaderSlots;
   readonly #damage: DamageReport[] = [];
@@ -95,6 +97,7 @@ export class Database implements DatabaseApi {
       chunkFileBytesMax: options.chunkFileBytesMax ?? CHUNK_FILE_BYTES_MAX,
       limits: options.limits,
     });
+    this.#collector = new Collector({ memory: this.#head.memory, clock: options.clock, log: options.log });
     this.#slots = new ReaderSlots(this.#head.memory);
     const { vfs, dataDir, clock, log, retention, diskReserveBytes } = options;
     this.#controls = new Controls({ vfs, dataDir, log, retention, onChange: () => this.#retentionChanged() });
@@ -182,7 +185,15 @@ export class Database implements DatabaseApi {
     );
     for (const loss of summary.losses) this.#report(loss);
     const retentionMs = (): number => this.#controls.policy.settings.ageMs;
-    this.#retention = new Retention({ head, chunkFiles, segments, retentionMs, clock, log });
+    this.#retention = new Retention({
+      head,
+      collector: this.#collector,
+      chunkFiles,
+      segments,
+      retentionMs,
+      clock,
+      log,
+    });
     if (wal.enabled) await this.#openLog(summary, [...summary.repairs]);
     check();
     this.#phase = "open";
@@ -255,6 +266,8 @@ export class Database implements DatabaseApi {
     // A start that is under way gives up at its next piece; whoever called it hears of it.
     await this.#starting?.catch(() => undefined);
     await this.#repairing;
+    // What retention waits for may be the collector.
+    await this.#collector.stop();
     await this.#retention?.stop();
     await this.#disk.stop();
     await this.#controls.close();

@@ -58,6 +58,8 @@ const strict = new TextDecoder("utf-8", { fatal: true });
 
 export class HeadTwin {
   readonly series = new Map<string, TwinHeadSeries>();
+  /** Series that were collected, in the order in which they went. */
+  readonly collected: TwinHeadSeries[] = [];
   readonly #limits: TwinLimits;
   #floorMs = -(1n << 62n);
   /** Of the newest sample that was ever stored. */
@@ -179,6 +181,15 @@ export class HeadTwin {
       }
     }
     return dropped;
+  }
+
+  /** Forgets the series that have nothing left. */
+  collect(): void {
+    for (const [key, series] of this.series) {
+      if (series.droppedChunks < series.chunkStarts.length || series.late.length > 0) continue;
+      this.series.delete(key);
+      this.collected.push(series);
+    }
   }
 
   /** What a query sees of a series: of samples with one time the first, and one that came in order before late ones. */

@@ -9,11 +9,13 @@ import type { Clock, Timer } from "../../base/clock.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { ChunkFileWriter } from "../head/chunk-files.ts";
+import type { Collector } from "../head/collector.ts";
 import type { Head } from "../head/head.ts";
 import type { SegmentList } from "../wal/segments.ts";
 
 export interface RetentionOptions {
   readonly head: Head;
+  readonly collector: Collector;
   readonly chunkFiles: ChunkFileWriter;
   readonly segments: SegmentList;
   /** In force at that moment. */
@@ -53,7 +55,7 @@ export class Retention {
   }
 
   async #pass(): Promise<void> {
-    const { head, chunkFiles, segments, retentionMs, clock, log } = this.#options;
+    const { head, collector, chunkFiles, segments, retentionMs, clock, log } = this.#options;
     const { minTimeMs, maxTimeMs } = head;
     if (minTimeMs === undefined || maxTimeMs === undefined) return;
     const beforeMs = Math.min(clock.nowMs(), maxTimeMs) - retentionMs();
@@ -64,6 +66,7 @@ export class Retention {
       }
       if (this.#isStopped) return;
       head.minTimeMs = beforeMs;
+      await collector.collect();
     }
     try {
       // A query may still be about to read what this pass has dropped: its file goes with the next one.

@@ -56,6 +56,7 @@ const NO_REJECTIONS: WriteResult["rejections"] = [];
 export interface HeadStats {
   readonly series: number;
   readonly seriesCreatedTotal: number;
+  readonly seriesCollectedTotal: number;
   readonly openChunks: number;
   readonly fullChunks: number;
   readonly chunksSealedTotal: number;
@@ -65,6 +66,8 @@ export interface HeadStats {
   readonly lateSamples: number;
   readonly lateSamplesTotal: number;
   readonly memoryBytes: number;
+  /** Touched and free to be used again: resident, and not among memoryBytes. */
+  readonly memoryFreeBytes: number;
   /** Undefined without samples. */
   readonly minTimeMs: number | undefined;
   readonly maxTimeMs: number | undefined;
@@ -314,6 +317,7 @@ export class Head implements WalSource, ChunkBlockSource {
     return {
       series: memory.u32(at.H_SERIES_COUNT),
       seriesCreatedTotal: memory.i64(at.H_SERIES_CREATED),
+      seriesCollectedTotal: memory.i64(at.H_SERIES_COLLECTED),
       openChunks: memory.u32(at.H_OPEN_CHUNKS),
       fullChunks: memory.u32(at.H_FULL_CHUNKS),
       chunksSealedTotal: memory.i64(at.H_CHUNKS_SEALED),
@@ -322,6 +326,7 @@ export class Head implements WalSource, ChunkBlockSource {
       lateSamples: memory.u32(at.H_LATE_ROWS),
       lateSamplesTotal: memory.i64(at.H_LATE_ROWS_TOTAL),
       memoryBytes: Number(memory.kernel.heapBytesUsed()),
+      memoryFreeBytes: Number(memory.kernel.heapBytesFree()),
       minTimeMs: this.minTimeMs,
       maxTimeMs: this.maxTimeMs,
     };

@@ -44,7 +44,6 @@ export const HEAD_CONSTANTS = [
   "H_FLOOR_MS",
   "H_FULL_CHUNKS",
   "H_HEAP_END",
-  "H_HEAP_FREE_BYTES",
   "H_HEAP_NEXT",
   "H_IGNORE_READERS",
   "H_IGNORE_VIEWS",
@@ -157,6 +156,8 @@ export interface HeadExports {
   /** Zero memory; it will not be given back. */
   allocateExtent(bytes: number): number;
   heapBytesUsed(): bigint;
+  /** What was touched and is free to be handed out again: not among those in use. */
+  heapBytesFree(): bigint;
 
   // Readers: everything below is safe in other threads.
   /** Until unpinView, refs, ids and addresses that were found mean what they meant. For as long as a query takes. */

@@ -15,7 +15,7 @@ const LIMITS: TwinLimits = {
   labelValueBytesMax: 4096,
   retentionMs: 2 ** 45,
 };
-const WORK = 8192;
+const WORK = 4096;
 
 /** One of a fleet: some labels are shared by many, some are its own and never come again. */
 const labelsOf = (generation: number, i: number): ByteLabel[] => [

@@ -13,8 +13,8 @@ export const HAS_CANARIES: bool = ASC_OPTIMIZE_LEVEL < 3;
 export const CANARY: u64 = 0xfeed_dead_cafe_beef;
 
 const EXTENT_BYTES_MIN: u32 = 4096;
-/** Free extents of this size or more count as room (hasHeap). */
-const LARGE_LOG2: u32 = 19;
+/** Free extents of this size or more count as room (hasHeap): slabs and pages of series can be cut from them. */
+const LARGE_LOG2: u32 = 16;
 
 /** The power of two that an extent of `bytes` takes, as its logarithm. */
 @inline

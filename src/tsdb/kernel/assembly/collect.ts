@@ -9,7 +9,7 @@
  *   free       what no view can see is free again (views.ts); what one still can, requests free later
  *
  * Readers notice nothing: a series that is gone has hash 0 and is not selected, whether or not postings still have its
- * ref, and what an older view holds on to stays as it is. A page of 4,096 series is freed when all of them are gone.
+ * ref, and what an older view holds on to stays as it is. A page of 512 series is freed when all of them are gone.
  */
 import {
   COLLECTION,
@@ -101,7 +101,8 @@ function collection(): Collection {
 
 /** Begins a pass, unless one is under way. */
 export function collectBegin(): void {
-  if (collection().phase == IDLE) enter(SERIES, 0, header().seriesNext);
+  const c = collection();
+  if (c.phase == IDLE || (c.phase == SERIES && c.at == 0)) enter(SERIES, 0, header().seriesNext);
 }
 
 function enter(phase: u32, at: u32, end: u32): void {

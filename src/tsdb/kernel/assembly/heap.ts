@@ -14,6 +14,7 @@ import {
   Header,
   header,
   LimboEntry,
+  Pair,
   READER_BYTES,
   READER_SLOTS,
   READERS,
@@ -30,15 +31,20 @@ export function hasHeap(bytes: u64, inOnePiece: u64 = 0): bool {
   const h = header();
   const fresh = u64(h.heapEnd - h.heapNext);
   if (fresh >= bytes + inOnePiece) return true;
-  // Slabs and pages of series are cut from free extents too; two such extents may be begun and not used up.
-  return fresh >= inOnePiece && fresh + h.freeLargeBytes >= bytes + inOnePiece + CUT_BYTES;
+  // Slabs and pages of series are cut from free extents too; of fresh memory a rest may be too small for either.
+  return fresh >= inOnePiece && fresh + h.freeLargeBytes >= bytes + inOnePiece + SLAB_BYTES;
 }
-const CUT_BYTES: u64 = 1 << 20;
 
 /** Bytes in use, what is free to be handed out again not counted. */
 export function heapBytesUsed(): u64 {
   const h = header();
-  return u64(h.heapNext - h.heapStart) - u64(h.cellsFree) * CELL_BYTES - h.freeBytes;
+  return u64(h.heapNext - h.heapStart) - heapBytesFree();
+}
+
+/** Bytes that were touched and are free: cells, ids of pairs, blocks and extents. */
+export function heapBytesFree(): u64 {
+  const h = header();
+  return u64(h.cellsFree) * CELL_BYTES + u64(h.pairsFree) * offsetof<Pair>() + h.freeBytes;
 }
 
 /** What allocating `cells` cells can take from the heap, free ones aside. */

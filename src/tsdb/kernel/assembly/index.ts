@@ -21,7 +21,7 @@ export { loadChunk, replayRecord } from "./replay";
 export { sealBlockData, sealRelease, sealTake, sealUntake } from "./chunk";
 export { dropChunks } from "./retention";
 export { allocateExtent } from "./blocks";
-export { advanceEpoch, heapBytesUsed, pin, unpin } from "./heap";
+export { advanceEpoch, heapBytesFree, heapBytesUsed, pin, unpin } from "./heap";
 export { pinView, unpinView } from "./views";
 export { collectBegin, collectSome } from "./collect";
 export {

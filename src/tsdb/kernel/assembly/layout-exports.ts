@@ -69,7 +69,6 @@ export const H_DUPLICATES_TOTAL = HEADER + offsetof<Header>("duplicatesTotal"); 
 export const H_CELLS_USED = HEADER + offsetof<Header>("cellsUsed");
 export const H_CELLS_FREE = HEADER + offsetof<Header>("cellsFree");
 export const H_CELLS_RECLAIMED = HEADER + offsetof<Header>("cellsReclaimed"); // u64
-export const H_HEAP_FREE_BYTES = HEADER + offsetof<Header>("freeBytes"); // u64, cells not counted
 export const H_SERIES_COLLECTED = HEADER + offsetof<Header>("seriesCollected"); // u64
 export const H_PAIRS_FREE = HEADER + offsetof<Header>("pairsFree");
 export const H_PAIRS_GONE = HEADER + offsetof<Header>("pairsGone");

@@ -27,11 +27,14 @@ export const CELL_PAYLOAD: u32 = 60;
 /** Bytes that may be read (never used) past the end of any buffer that a decoder is given. */
 export const SLACK_BYTES: u32 = 64;
 
-/** Series are kept in pages of this many; a page is looked up in the directory, so series never move. */
-export const SERIES_PAGE_BITS: u32 = 12;
+/**
+ * Series are kept in pages of 512, looked up in the directory, so series never move. A page is as large as a slab: when
+ * its series are gone, it may become either.
+ */
+export const SERIES_PAGE_BITS: u32 = 9;
 export const SERIES_PER_PAGE: u32 = 1 << SERIES_PAGE_BITS;
 /** Refs are never reused; 2^28 of them, ever, fit one data directory. */
-export const SERIES_PAGES_MAX: u32 = 1 << 16;
+export const SERIES_PAGES_MAX: u32 = 1 << 19;
 export const PAIR_PAGE_BITS: u32 = 12;
 export const PAIRS_PER_PAGE: u32 = 1 << PAIR_PAGE_BITS;
 export const PAIR_PAGES_MAX: u32 = 1 << 14;
