@@ -9,7 +9,7 @@ import type { Cells, SampleReader } from "../../../src/tsdb/promql/operators/sam
 import type { StepGrid } from "../../../src/tsdb/promql/plan/node.ts";
 import { PrivateMemory } from "../../../src/tsdb/kernel/private-memory.ts";
 import { WINDOW_KERNELS } from "../../../src/tsdb/promql/window-kernels.ts";
-import { CHUNK_RAW, CHUNK_XOR } from "../../../src/tsdb/storage.ts";
+import { CHUNK_PACKED, CHUNK_RAW, CHUNK_XOR } from "../../../src/tsdb/storage.ts";
 import { STALE, encodeXor } from "../../support/fake-storage.ts";
 import { OracleReader } from "../../support/sample-oracle.ts";
 
@@ -271,7 +271,7 @@ test("a series may be larger than a batch, and than the memory so far", () => {
 });
 
 test("a series may have chunks of several encodings", () => {
-  const times = Array.from({ length: 300 }, (_, i) => i * 15_000);
+  const times = Array.from({ length: 400 }, (_, i) => i * 15_000);
   const values = Float64Array.from(times, (_, i) => i ** 1.5);
   const raw = Buffer.alloc(8 + 16 * 100);
   raw.writeUInt32LE(100);
@@ -279,21 +279,35 @@ test("a series may have chunks of several encodings", () => {
     raw.writeDoubleLE(times[100 + i]!, 8 + 8 * i);
     raw.writeDoubleLE(values[100 + i]!, 808 + 8 * i);
   }
+  const packed = encodePacked(times.slice(300), values.slice(300));
   const reader = kernelReader();
   fill(reader, [], 1);
   putChunk(reader, encodeXor(times.slice(0, 100), values.subarray(0, 100)));
   putChunk(reader, raw, CHUNK_RAW);
-  putChunk(reader, encodeXor(times.slice(200), values.subarray(200)));
-  reader.batch.chunkStart.push(3);
+  putChunk(reader, encodeXor(times.slice(200, 300), values.subarray(200, 300)));
+  putChunk(reader, packed, CHUNK_PACKED);
+  reader.batch.chunkStart.push(4);
   reader.decode(0);
   const back = reader.samples(1e12, 2e12);
   expect([...back.times]).toEqual(times);
   expectSameCells(back.values, values);
 });
 
+/** Takes all of the shared memory: before a reader is made. */
+function encodePacked(times: readonly number[], values: Float64Array): Uint8Array {
+  memory.clear();
+  const count = times.length;
+  const columns = [memory.reserve(8 * count), memory.reserve(8 * count)] as const;
+  memory.column(columns[0], count).set(times);
+  memory.column(columns[1], count).set(values);
+  const [chunk, scratch] = [memory.reserve(20 * count + 128), memory.reserve(16 * count + 4096)];
+  const chunkBytes = memory.kernel.packedEncode(...columns, count, chunk, 20 * count + 128, scratch);
+  return memory.bytes.slice(chunk, chunk + chunkBytes);
+}
+
 test("a count that a chunk's bytes cannot hold reserves nothing", () => {
   const limits = { ...DEFAULT_LIMITS, memoryBytesMax: 16 * 1024 * 1024 };
-  for (const encoding of [CHUNK_XOR, CHUNK_RAW]) {
+  for (const encoding of [CHUNK_XOR, CHUNK_RAW, CHUNK_PACKED]) {
     const reader = kernelReader(limits);
     fill(reader, [], 1);
     putChunk(reader, new Uint8Array(64).fill(0xff), encoding);

@@ -89,8 +89,8 @@ export function unpackSmall(
     let second = fourResiduals(v128.load(at + half), gather1, multiply1, left, right);
     if (isSum) {
       first = i32x4.add(sums(first), sum);
-      second = i32x4.add(sums(second), i32x4.splat(i32x4.extract_lane(first, 3)));
-      sum = i32x4.splat(i32x4.extract_lane(second, 3));
+      second = i32x4.add(sums(second), lastLane(first));
+      sum = lastLane(second);
     }
     let numbers0 = f64x2.add(bases0, f64x2.mul(f64x2.convert_low_i32x4_s(first), factors));
     let numbers1 = f64x2.add(bases1, f64x2.mul(f64x2.convert_low_i32x4_s(upperHalf(first)), factors));
@@ -133,6 +133,11 @@ function sums(lanes: v128): v128 {
   const zero = i32x4.splat(0);
   const twos = i32x4.add(lanes, i8x16.shuffle(zero, lanes, 0, 0, 0, 0, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27));
   return i32x4.add(twos, i8x16.shuffle(zero, twos, 0, 0, 0, 0, 0, 0, 0, 0, 16, 17, 18, 19, 20, 21, 22, 23));
+}
+/** The last lane, in all lanes. */
+@inline
+function lastLane(lanes: v128): v128 {
+  return i8x16.shuffle(lanes, lanes, 12, 13, 14, 15, 12, 13, 14, 15, 12, 13, 14, 15, 12, 13, 14, 15);
 }
 @inline
 function upperHalf(lanes: v128): v128 {

@@ -46,6 +46,10 @@ export function extrapolate(
 ): void {
   // The first reset behind the window's first sample.
   let reset: u32 = 0;
+  // Of samples at regular intervals one window lies like the next, and what follows from that alone is divided once.
+  let samples: u32 = 0;
+  let startMs: f64 = 0, endMs: f64 = 0, sampledMs: f64 = 0;
+  let toStart: f64 = 0, toEnd: f64 = 0, sampled: f64 = 0, factor: f64 = 0;
   for (let k: u32 = 0; k < steps; k++) {
     const first = windowFirst(bounds, k);
     const end = windowEnd(bounds, k);
@@ -64,23 +68,44 @@ export function extrapolate(
     const firstTime = cell(times, first);
     const lastTime = cell(times, end - 1);
     const windowEndTime = start + step * f64(k);
-    let toStart = (firstTime - (windowEndTime - range)) / 1000;
-    let toEnd = (windowEndTime - lastTime) / 1000;
-    const sampled = (lastTime - firstTime) / 1000;
-    const between = sampled / f64(end - first - 1);
-    const threshold = between * 1.1;
-    if (toStart >= threshold) toStart = between / 2;
-    if (isCounter && growth > 0 && firstValue >= 0) {
+    const newStartMs = firstTime - (windowEndTime - range);
+    const newEndMs = windowEndTime - lastTime;
+    const newSampledMs = lastTime - firstTime;
+    if (end - first != samples || newStartMs != startMs || newEndMs != endMs || newSampledMs != sampledMs) {
+      samples = end - first;
+      startMs = newStartMs;
+      endMs = newEndMs;
+      sampledMs = newSampledMs;
+      toStart = startMs / 1000;
+      toEnd = endMs / 1000;
+      sampled = sampledMs / 1000;
+      const between = sampled / f64(samples - 1);
+      const threshold = between * 1.1;
+      if (toStart >= threshold) toStart = between / 2;
+      if (toEnd >= threshold) toEnd = between / 2;
+      factor = extrapolationFactor(sampled, toStart, toEnd, perSeconds);
+    }
+    let windowFactor = factor;
+    if (isCounter && growth > 0 && firstValue >= 0 && mayReachZero(firstValue, growth, sampled, toStart)) {
       // A counter cannot have been below zero.
       const toZero = sampled * (firstValue / growth);
-      if (toZero < toStart) toStart = toZero;
+      if (toZero < toStart) windowFactor = extrapolationFactor(sampled, toZero, toEnd, perSeconds);
     }
-    if (toEnd >= threshold) toEnd = between / 2;
-    let factor: f64 = 1;
-    if (sampled != 0) factor = (sampled + toStart + toEnd) / sampled;
-    if (perSeconds != 0) factor /= perSeconds;
-    storeCell(row, k, growth * factor);
+    storeCell(row, k, growth * windowFactor);
   }
+}
+
+@inline
+function extrapolationFactor(sampled: f64, toStart: f64, toEnd: f64, perSeconds: f64): f64 {
+  const factor = sampled != 0 ? (sampled + toStart + toEnd) / sampled : 1;
+  return perSeconds != 0 ? factor / perSeconds : factor;
+}
+
+/** False only where a counter was above zero for twice as long as it is extrapolated, so that no rounding matters. */
+@inline
+function mayReachZero(firstValue: f64, growth: f64, sampled: f64, toStart: f64): bool {
+  const held = firstValue * sampled;
+  return !(held > 2 * growth * toStart && held < Infinity);
 }
 
 /** The difference of a window's last two samples; for a counter (`isRate`) per second, from zero after a reset. */
