@@ -30,7 +30,7 @@ const index = /^src\/tsdb\/index\//;
 const block = /^src\/tsdb\/block\//;
 const compact = /^src\/tsdb\/compact\//;
 const maintenance = /^src\/tsdb\/maintenance\//;
-const transfer = /^src\/tsdb\/(import|export)\//;
+const transfer = /^src\/tsdb\/(import|export|inspect)\//;
 const db = /^src\/tsdb\/db(\/|\.ts$)/;
 const http = /^src\/tsdb\/http\//;
 
@@ -71,7 +71,7 @@ const layers: readonly Layer[] = [
       /^src\/tsdb\/promql\/(label-table|parser)\.ts$/,
     ],
   },
-  // Data that comes from elsewhere, and goes there: text and blocks of others.
+  // Data that comes from elsewhere, goes there, or is looked at: text, and blocks one by one.
   {
     files: transfer,
     imports: [

@@ -1,6 +1,6 @@
 /** `tsdb import`: samples of any age from text, and blocks that Prometheus has written, to a data directory. */
 import { Option, type Command } from "commander";
-import { randomFillSync } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { join } from "node:path/posix";
 import { systemClock } from "../../base/clock.ts";
 import { errnoOf, TsdbError } from "../../base/errors.ts";
@@ -10,7 +10,7 @@ import type { ExpositionFormat } from "../import/exposition.ts";
 import { importForeignBlocks, type ForeignResult } from "../import/foreign-blocks.ts";
 import { importExposition, type ImportResult } from "../import/import-exposition.ts";
 import { loadKernelModule } from "../kernel/load.ts";
-import { ulidMaker } from "../model/ulid.ts";
+import { newUlids } from "../maintenance/block-dirs.ts";
 import { newCommand } from "./command.ts";
 import { dataDirOption, mustBeDirectory, outputOption, printJson, withLock } from "./data-dir.ts";
 import { CommandError, exitCodes, type ExitCode } from "./exit.ts";
@@ -29,8 +29,9 @@ const BLOCKS_LISTED_MAX = 40;
 const afterHelp = `
 The server must be stopped: the command takes the lock of the data directory, and makes the
 directory if it is missing. Until all is complete and verified, nothing of it counts. Of two
-samples of one series at one time, the one that is there already has its way. At its next start
-the server removes what is older than its retention (storage.retention, 30d by default).`;
+samples of one series at one time, that of an older block has its way, and those in blocks before
+those in the log. At its next start the server removes what is older than its retention
+(storage.retention, 30d by default).`;
 
 interface ImportFlags {
   readonly dataDir: string;
@@ -100,17 +101,16 @@ Examples:
   promtool tsdb dump-openmetrics prometheus-data | tsdb import openmetrics - --data-dir data`,
       )
       .action(async (file: string, flags: ImportFlags & { readonly format: string; readonly blockRange: string }) => {
-        const makeUlid = ulidMaker((into) => randomFillSync(into));
         const source = await openSource(file);
         const run = (context: Context, signal: AbortSignal): Promise<ImportResult> =>
           importExposition(source.pieces, {
             ...context,
+            nextUlid: context.nextUlid,
             spillDir: join(flags.dataDir, "import.tmp"),
             check: checkOf(signal),
             format: flags.format as ExpositionFormat,
             rangeMs: Number(flags.blockRange) * HOUR_MS,
             latestMs: Date.now() + FUTURE_MS_MAX,
-            nextUlid: () => makeUlid(Date.now()),
             onProgress(what, count, total) {
               if (what === "writing") context.progress.update("writing", { done: count, total, unit: "blocks" });
               else if (source.totalBytes === 0)
@@ -142,6 +142,7 @@ interface Context {
   readonly vfs: Vfs;
   readonly module: WebAssembly.Module;
   readonly blocksDir: string;
+  readonly nextUlid: () => string;
   readonly progress: Progress;
 }
 
@@ -152,7 +153,8 @@ async function importing<T>(dataDir: string, use: (context: Context) => Promise<
   try {
     return await withLock(dataDir, "is created", async () => {
       await makeDir(realVfs, blocksDir);
-      return use({ vfs: realVfs, module, blocksDir, progress });
+      const chance = { vfs: realVfs, clock: systemClock, random: (count: number) => randomBytes(count) };
+      return use({ vfs: realVfs, module, blocksDir, nextUlid: await newUlids(chance, blocksDir), progress });
     });
   } finally {
     progress.clear();

@@ -22,7 +22,16 @@ export const commands: Readonly<Record<string, LazyCommand>> = {
   config: { summary: "Show or check the configuration", load: () => import("./config.ts") },
   write: { summary: "Write samples to a running database", load: () => import("./write.ts") },
   query: { summary: "Run a PromQL query on a running database", load: () => import("./query.ts") },
+  verify: { summary: "Check every byte of a data directory against its checksums", load: () => import("./verify.ts") },
+  compact: {
+    summary: "Merge the blocks of a data directory whose server is stopped",
+    load: () => import("./compact.ts"),
+  },
   import: { summary: "Bring samples from elsewhere to a data directory", load: () => import("./import.ts") },
+  inspect: {
+    summary: "Show the blocks of a data directory, or what is in one of them",
+    load: () => import("./inspect.ts"),
+  },
   "inspect-wal": {
     summary: "Show what a write-ahead log holds and what is damaged in it",
     load: () => import("./inspect-wal.ts"),

@@ -16,12 +16,14 @@ const sectionTitles: Readonly<Record<string, string>> = {
   root: "Management:",
 };
 
-export function addSettingOptions(command: Command): Command {
+/** @param only keys of the settings that matter to the command; absent: all */
+export function addSettingOptions(command: Command, only?: readonly string[]): Command {
   command.addOption(
     new Option("--config <FILE>", "YAML configuration file (env TSDB_CONFIG)").helpGroup("Configuration:"),
   );
   for (const setting of allSettings) {
-    const { flag, kind, description, section } = setting;
+    const { flag, key, kind, description, section } = setting;
+    if (only !== undefined && !only.includes(key)) continue;
     const isBoolean = kind.placeholder === "BOOL";
     const option = new Option(
       isBoolean ? `--${flag} [BOOL]` : `--${flag} <${kind.placeholder}>`,

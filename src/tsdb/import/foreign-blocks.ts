@@ -28,7 +28,7 @@ import { supersededBlocks } from "../compact/superseded.ts";
 import { PageCache } from "../index/page-cache.ts";
 import { PrivateMemory } from "../kernel/private-memory.ts";
 import { isUlid } from "../model/ulid.ts";
-import { encodingName, isReadable, scanChunks } from "./scan-chunks.ts";
+import { encodingName, isReadable, scanChunks } from "../inspect/scan-chunks.ts";
 
 export interface ForeignOptions {
   readonly vfs: Vfs;
