@@ -61,8 +61,11 @@ export class BlockReader {
   }
 
   close(): void {
-    this.index.close();
-    this.chunks.close();
+    try {
+      this.index.close();
+    } finally {
+      this.chunks.close();
+    }
   }
 }
 

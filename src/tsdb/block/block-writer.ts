@@ -58,6 +58,7 @@ export class BlockWriter {
   readonly #index: IndexWriter;
   readonly #chunks: ChunkFilesWriter;
   readonly #series = new SeriesEntry();
+  readonly #encodings = new Set<number>();
   #sampleCount = 0;
   #hash = 0n;
 
@@ -101,6 +102,7 @@ export class BlockWriter {
       assert(mint >= minTime && maxt < maxTime, "a chunk outside of its block's time");
       series.addChunk(mint, maxt, await this.#chunks.add(encoding, data));
       this.#sampleCount += sampleCount;
+      this.#encodings.add(encoding);
     }
     this.#hash = BigInt.asUintN(64, this.#hash + hash);
     await this.#index.add(series);
@@ -131,7 +133,8 @@ export class BlockWriter {
     ];
     const samples = { count: this.#sampleCount, hash: hashText(this.#hash) };
     const tombstones = encodeTombstones(new Tombstones());
-    const manifest = utf8(encodeManifest({ version: 1, ulid, files, samples }));
+    const encodings = [...this.#encodings].sort((a, b) => a - b);
+    const manifest = utf8(encodeManifest({ version: 1, ulid, files, samples, encodings }));
     await writeWholeFile(vfs, join(this.dir, META_FILE), metaBytes);
     await writeWholeFile(vfs, join(this.dir, TOMBSTONES_FILE), tombstones);
     await writeWholeFile(vfs, join(this.dir, MANIFEST_FILE), manifest);
@@ -152,11 +155,8 @@ export class BlockWriter {
 
   /** Leaves nothing of a block that was not published. */
   async abandon(): Promise<void> {
-    try {
-      await this.#index.abandon();
-    } finally {
-      await this.#chunks.abandon();
-    }
+    // A close that fails has closed, and what was in the file is to go.
+    await Promise.allSettled([this.#index.abandon(), this.#chunks.abandon()]);
     await removeTree(this.#options.vfs, this.dir);
   }
 }

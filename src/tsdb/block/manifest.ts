@@ -11,6 +11,8 @@ export interface Manifest {
   readonly ulid: string;
   readonly files: readonly ManifestFile[];
   readonly samples: SampleSum;
+  /** Of its chunks, each once, ascending: whether Prometheus can read them. */
+  readonly encodings: readonly number[];
 }
 
 export interface ManifestFile {
@@ -41,6 +43,7 @@ const schema = z.object({
     }),
   ),
   samples: z.object({ count: z.int().nonnegative(), hash: z.string().regex(/^[0-9a-f]{16}$/) }),
+  encodings: z.array(z.int().min(0).max(255)),
 });
 
 /** @throws Error whose message says what is wrong */

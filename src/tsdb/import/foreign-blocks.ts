@@ -159,11 +159,13 @@ async function takeBlock(
   const block = BlockReader.open(vfs, dir, cache);
   try {
     let histogramChunks = 0;
+    const found = new Set<number>();
     scanChunks(block, memory, {
       check,
       chunk(encoding) {
         if (!isReadable(encoding)) throw unreadable(meta.ulid, encoding);
         if (encoding === 2 || encoding === 3) histogramChunks++;
+        found.add(encoding);
       },
     });
     const names = [META_FILE, INDEX_FILE];
@@ -177,7 +179,10 @@ async function takeBlock(
     }
     if (await vfs.exists(join(dir, TOMBSTONES_FILE)))
       sizeBytes += (await bring(options, join(dir, TOMBSTONES_FILE), join(target, TOMBSTONES_FILE))).sizeBytes;
-    const manifest = new TextEncoder().encode(encodeManifest({ version: 1, ulid: meta.ulid, files, samples }));
+    const encodings = [...found].sort((a, b) => a - b);
+    const manifest = new TextEncoder().encode(
+      encodeManifest({ version: 1, ulid: meta.ulid, files, samples, encodings }),
+    );
     await writeWholeFile(vfs, join(target, MANIFEST_FILE), manifest);
     await vfs.syncDir(join(target, CHUNKS_DIR));
     await vfs.syncDir(target);

@@ -37,11 +37,11 @@ export class IndexReader {
 
   /** @throws CorruptBlockError; an errno error when there is no such file */
   static open(vfs: Vfs, path: string, cache: PageCache): IndexReader {
-    const file = new PagedFile(vfs.openSync(path), cache);
+    const file = vfs.openSync(path);
     try {
-      return new IndexReader(file);
+      return new IndexReader(new PagedFile(file, cache));
     } catch (cause) {
-      file.close();
+      file.closeSync();
       throw cause;
     }
   }

@@ -10,19 +10,25 @@ export const BLOCKS_DIR = "blocks";
 export const QUARANTINE_DIR = "quarantine";
 export const SNAPSHOTS_DIR = "snapshots";
 
+/** What packed chunks take as XOR chunks, at most about. */
+export const UNPACKED_FACTOR = 4;
+
 export const blocksDirOf = ({ dataDir }: Pick<JobEnvironment, "dataDir">): string => join(dataDir, BLOCKS_DIR);
 
 /** Whether a directory is half made or half removed: nothing of it counts. */
 export const isTemporary = (name: string): boolean => name.endsWith(CREATION_SUFFIX) || name.endsWith(DELETION_SUFFIX);
 
+/** Whether a path names something. Unlike `exists` it does not take a disk that fails for one that has nothing there. */
+export const isThere = async (vfs: Vfs, path: string): Promise<boolean> => (await vfs.stat(path)) !== undefined;
+
 /** Names in a directory; none when there is no such directory. */
 export const listIfThere = async (vfs: Vfs, dir: string): Promise<string[]> =>
-  (await vfs.exists(dir)) ? vfs.list(dir) : [];
+  (await isThere(vfs, dir)) ? vfs.list(dir) : [];
 
 /** Creates a directory that stays: its own entry is durable, too. */
 export async function makeDurableDir(vfs: Vfs, parent: string, name: string): Promise<string> {
   const dir = join(parent, name);
-  if (await vfs.exists(dir)) return dir;
+  if (await isThere(vfs, dir)) return dir;
   await vfs.mkdir(dir);
   await vfs.syncDir(parent);
   return dir;
@@ -49,11 +55,11 @@ export async function removeBlocks(vfs: Vfs, blocksDir: string, ulids: Iterable<
   for (const ulid of ulids) {
     const dir = join(blocksDir, ulid);
     const away = dir + DELETION_SUFFIX;
-    if (await vfs.exists(dir)) {
-      if (await vfs.exists(away)) await removeTree(vfs, away);
+    if (await isThere(vfs, dir)) {
+      if (await isThere(vfs, away)) await removeTree(vfs, away);
       await vfs.rename(dir, away);
     }
-    if (await vfs.exists(away)) doomed.push(away);
+    if (await isThere(vfs, away)) doomed.push(away);
   }
   if (doomed.length === 0) return;
   await vfs.syncDir(blocksDir);

@@ -2,14 +2,11 @@
 import { join } from "node:path/posix";
 import { BlockSource } from "../compact/block-source.ts";
 import { lineageOf } from "../compact/lineage.ts";
-import { blocksDirOf, newUlids, sizeOfTree } from "./block-dirs.ts";
+import { blocksDirOf, newUlids, sizeOfTree, UNPACKED_FACTOR } from "./block-dirs.ts";
 import type { JobContext } from "./job-context.ts";
 import type { CompactJob, JobResults } from "./protocol.ts";
 import { ensureSpace } from "./space.ts";
-import { writeMerged } from "./write-merged.ts";
-
-/** What a packed chunk takes as XOR chunks, at most about. */
-const UNPACKED_FACTOR = 4;
+import { closeSources, writeMerged } from "./write-merged.ts";
 
 export async function compact(
   { sources: ulids, packed, reserveBytes }: CompactJob,
@@ -57,6 +54,6 @@ export async function compact(
     );
     return { block };
   } finally {
-    for (const source of sources) source.close();
+    closeSources(sources, log);
   }
 }

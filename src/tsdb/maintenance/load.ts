@@ -15,6 +15,7 @@ import { isUlid } from "../model/ulid.ts";
 import {
   BLOCKS_DIR,
   blocksDirOf,
+  isThere,
   isTemporary,
   listIfThere,
   makeDurableDir,
@@ -78,7 +79,7 @@ async function openOrSetAside(context: JobContext, blocksDir: string, ulid: stri
 /** Opens a block for what is to be known of it. @throws CorruptBlockError */
 async function describeBlock(vfs: Vfs, dir: string): Promise<LoadedBlock> {
   const unfinished = join(dir, `${TOMBSTONES_FILE}.tmp`);
-  if (await vfs.exists(unfinished)) await vfs.remove(unfinished);
+  if (await isThere(vfs, unfinished)) await vfs.remove(unfinished);
   const block = BlockReader.open(vfs, dir, new PageCache(CACHE_BYTES));
   try {
     const numTombstones = block.readTombstones().intervalCount;

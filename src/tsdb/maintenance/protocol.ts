@@ -6,6 +6,7 @@
  * it made; the main thread then publishes a view that has the new and lacks the old, and asks for the removal of the old
  * once nobody reads it.
  */
+import type { BlockDamage } from "../block/damages.ts";
 import type { BlockMeta } from "../block/meta.ts";
 import type { HeadAttachment } from "../head/head-storage.ts";
 import type { BlockRef, MissingRange } from "../storage.ts";
@@ -97,14 +98,6 @@ export interface JobResults {
   /** The range is the widest possible where the block's meta.json cannot be read. */
   readonly quarantine: MissingRange;
   readonly remove: undefined;
-}
-
-/** Something in a block that is not as it was written. */
-export interface BlockDamage {
-  /** Under the block's directory. */
-  readonly file: string;
-  readonly offsetBytes: number;
-  readonly message: string;
 }
 
 export type JobKind = MaintenanceJob["kind"];

@@ -11,7 +11,7 @@ import { type BlockMeta, decodeMeta } from "../block/meta.ts";
 import { readWholeFile, writeWholeFile } from "../block/tombstones.ts";
 import { isUlid } from "../model/ulid.ts";
 import type { MissingRange } from "../storage.ts";
-import { blocksDirOf, listIfThere, makeDurableDir, QUARANTINE_DIR } from "./block-dirs.ts";
+import { blocksDirOf, isThere, listIfThere, makeDurableDir, QUARANTINE_DIR } from "./block-dirs.ts";
 import type { JobContext } from "./job-context.ts";
 import type { JobOf, JobResults } from "./protocol.ts";
 
@@ -65,14 +65,14 @@ export async function quarantinedBlocks({
 /** A block may come here twice: restored from a backup, and damaged again. */
 async function freeName(vfs: Vfs, dir: string): Promise<string> {
   let name = dir;
-  for (let n = 2; await vfs.exists(name); n++) name = `${dir}-${n}`;
+  for (let n = 2; await isThere(vfs, name); n++) name = `${dir}-${n}`;
   return name;
 }
 
 async function writeReason(vfs: Vfs, dir: string, reason: string, log: Logger): Promise<void> {
   const path = join(dir, REASON_FILE);
   try {
-    if (await vfs.exists(path)) await vfs.remove(path);
+    if (await isThere(vfs, path)) await vfs.remove(path);
     await writeWholeFile(vfs, path, new TextEncoder().encode(`${reason}\n`));
     await vfs.syncDir(dir);
   } catch (error) {

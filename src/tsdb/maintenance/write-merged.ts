@@ -4,6 +4,7 @@
  */
 import { join } from "node:path/posix";
 import { messageOf } from "../../base/errors.ts";
+import type { Logger } from "../../base/logger.ts";
 import { removeTree } from "../../base/remove-tree.ts";
 import type { Vfs } from "../../base/vfs.ts";
 import { CREATION_SUFFIX } from "../block/block-files.ts";
@@ -101,16 +102,26 @@ async function keepDeleted(vfs: Vfs, dir: string, stillDeleted: readonly StillDe
   await replaceTombstones(vfs, dir, tombstones);
 }
 
+/** What was read was verified: a close that fails changes nothing of it, and must not make a job of it that failed. */
+export function closeSources(sources: readonly SeriesSource[], log: Logger): void {
+  for (const source of sources)
+    try {
+      source.close();
+    } catch (error) {
+      log.warn({ operation: "compact", err: error }, `Cannot close ${source.name}: ${messageOf(error)}`);
+    }
+}
+
 async function discard(
   { vfs, log }: JobContext,
   { blocksDir, ulid }: NewBlock,
   writer: BlockWriter | undefined,
 ): Promise<void> {
   try {
-    // Under its own name it would be taken for a block by the next start, sources or not.
-    if (await vfs.exists(join(blocksDir, ulid))) await removeBlocks(vfs, blocksDir, [ulid]);
-    else if (writer !== undefined) await writer.abandon();
-    else await removeTree(vfs, join(blocksDir, ulid + CREATION_SUFFIX));
+    if (writer === undefined) await removeTree(vfs, join(blocksDir, ulid + CREATION_SUFFIX));
+    else if (writer.dir.endsWith(CREATION_SUFFIX)) await writer.abandon();
+    // Under its own name the next start would take it for a block, and drop its sources.
+    else await removeBlocks(vfs, blocksDir, [ulid]);
   } catch (error) {
     log.warn(
       { operation: "compact", block: ulid, err: error },

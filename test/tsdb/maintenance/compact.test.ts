@@ -160,3 +160,28 @@ test("without packing, chunks that neither overlap nor are short go through; sho
   const lengths = chunksOf(disk, `/data/blocks/${block.meta.ulid}`).map(({ samples }) => samples.length);
   expect(lengths).toEqual([120, 30, 100, 200]);
 });
+
+test("a merge asks for the space first, and leaves the reserve alone", async () => {
+  const { disk, ulids } = await merged([[{ labels: up, chunks: [regular(0, 120)] }]]);
+  const before = await disk.list("/data/blocks");
+  const { freeBytes } = await disk.space("/");
+  const run = runnerOn(disk).run({ kind: "compact", sources: ulids, packed: false, reserveBytes: freeBytes - 10 });
+  await expect(run).rejects.toMatchObject({
+    code: "READ_ONLY",
+    message: expect.stringMatching(/^Cannot write block \w+ anew: this may write 1 MB, and \d+ MB are free/) as string,
+  });
+  expect(await disk.list("/data/blocks")).toEqual(before);
+});
+
+test("a source that is damaged fails the merge, and is named", async () => {
+  const { disk, ulids } = await merged([[{ labels: up, chunks: [regular(0, 120)] }]]);
+  const file = await disk.open(`${dirOf(ulids[0]!)}/chunks/000001`, "write");
+  await file.write(Uint8Array.of(0xff), 100);
+  await file.close();
+  await expect(
+    runnerOn(disk).run({ kind: "compact", sources: ulids, packed: false, reserveBytes: 0 }),
+  ).rejects.toMatchObject({ code: "BLOCK_CORRUPT", message: expect.stringContaining(ulids[0]!) as string });
+  const { damages } = await runnerOn(disk).run({ kind: "verify", ulid: ulids[0]! });
+  expect(damages.length).toBeGreaterThan(0);
+  expect(damages[0]).toMatchObject({ file: "chunks/000001" });
+});
