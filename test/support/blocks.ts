@@ -89,3 +89,15 @@ export function samplesOf(block: BlockReader): BlockSeries[] {
     return { labels, chunks };
   });
 }
+
+/** Everything a query could read: labels, postings, samples, tombstones. */
+export const contentOf = (block: BlockReader): unknown => ({
+  series: samplesOf(block),
+  names: block.index.labelNames,
+  postings: block.index.labelNames.map((name) => {
+    const values: unknown[] = [];
+    block.index.forEachValue(name, (value) => void values.push([value, [...block.index.postings(name, value)]]));
+    return values;
+  }),
+  tombstones: [...block.readTombstones()],
+});

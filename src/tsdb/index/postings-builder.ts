@@ -10,6 +10,7 @@ import type { SeriesEntry } from "./series-entry.ts";
 const BATCH_IDS = 1024 * 1024;
 
 export class PostingsBuilder {
+  readonly #batchIds: number;
   /** Numbers of label names, by the order in which they were met. */
   readonly #names = new Map<number, number>();
   readonly #symbolOfName: number[] = [];
@@ -25,6 +26,10 @@ export class PostingsBuilder {
   #seriesCount = 0;
   #pairsOfSeries = new Uint32Array(8 * 1024);
   #pairsOfSeriesCount = 0;
+
+  constructor(batchIds = BATCH_IDS) {
+    this.#batchIds = batchIds;
+  }
 
   get seriesCount(): number {
     return this.#seriesCount;
@@ -84,7 +89,7 @@ export class PostingsBuilder {
         const pair = pairAt(end++);
         next[pair] = idCount;
         idCount += this.#uses[pair]!;
-      } while (end < sorted.length && idCount + this.#uses[pairAt(end)]! <= BATCH_IDS);
+      } while (end < sorted.length && idCount + this.#uses[pairAt(end)]! <= this.#batchIds);
       const ids = this.#layOut(next, NONE, idCount);
       for (let place = first; place < end; place++) {
         const pair = pairAt(place);

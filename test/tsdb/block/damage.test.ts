@@ -8,7 +8,7 @@ import type { BlockReader } from "../../../src/tsdb/block/block-reader.ts";
 import { replaceTombstones, Tombstones } from "../../../src/tsdb/block/tombstones.ts";
 import { type Verification, verifyBlock } from "../../../src/tsdb/block/verify-block.ts";
 import type { LabelSet } from "../../../src/tsdb/model/labels.ts";
-import { type BlockSeries, newMemory, openBlock, samplesOf, ULID_A, ULID_B, writeBlock } from "../../support/blocks.ts";
+import { type BlockSeries, contentOf, newMemory, openBlock, ULID_A, ULID_B, writeBlock } from "../../support/blocks.ts";
 import { bitsOf } from "../../support/columns.ts";
 import { exchangeFiles, filesUnder, flipBit, replaceFile } from "../../support/flip.ts";
 import { readAll } from "../../support/block-twin.ts";
@@ -36,18 +36,6 @@ const seriesOf = (count: number, salt: number, filler = ""): BlockSeries[] =>
       })),
     ),
   }));
-
-/** Everything a query could read: labels, postings, samples, tombstones. */
-const contentOf = (block: BlockReader): unknown => ({
-  series: samplesOf(block),
-  names: block.index.labelNames,
-  postings: block.index.labelNames.map((name) => {
-    const values: unknown[] = [];
-    block.index.forEachValue(name, (value) => void values.push([value, [...block.index.postings(name, value)]]));
-    return values;
-  }),
-  tombstones: [...block.readTombstones()],
-});
 
 /** @returns whether it was refused; otherwise what it gives must be `expected` */
 function isRefused(run: () => unknown, expected: unknown, where: string): boolean {
