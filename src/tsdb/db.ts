@@ -22,6 +22,7 @@ import type {
   ReplayProgress,
 } from "./db/api.ts";
 import { ReaderSlots } from "./db/reader-slots.ts";
+import { readHandOver } from "./db/handover.ts";
 import { makeDir } from "./db/make-dir.ts";
 import { ReplayDrain, replayLog } from "./db/replay.ts";
 import { Retention } from "./db/retention.ts";
@@ -144,6 +145,8 @@ export class Database implements DatabaseApi {
     await removeTemporaries(vfs, this.#chunkDir, (name) => chunkFileIndexOf(name) !== undefined);
 
     const startMs = clock.monotonicMs();
+    const handOver = await readHandOver(vfs, dataDir, log);
+    if (handOver !== undefined) head.setFlushed(handOver.sequence, handOver.beforeMs);
     const into = new HeadReplay(head.memory);
     const check = (): void => {
       if (this.#phase !== "replaying")
@@ -171,6 +174,7 @@ export class Database implements DatabaseApi {
       dir: walDir,
       into,
       segments,
+      handOver,
       clock,
       check,
       onProgress: (progress) => void (this.#replay = progress),

@@ -32,7 +32,9 @@ export interface TwinHeadSeries {
   /** Which samples were dropped while their chunk was open, so that no file ever had them. */
   readonly droppedOpen: { readonly from: number; readonly to: number }[];
   /** In the order in which they came. */
-  readonly late: TwinLateSample[];
+  late: readonly TwinLateSample[];
+  /** With those that were dropped. */
+  readonly lateEver: TwinLateSample[];
   /** The late sample with the newest time that there ever was. */
   newestLate: TwinSample | undefined;
 }
@@ -99,7 +101,14 @@ export class HeadTwin {
           for (const fault of faults) reject(fault, 1);
           continue;
         }
-        this.series.set(key, { labels: checked, samples: [], late: [], newestLate: undefined, ...noChunks() });
+        this.series.set(key, {
+          labels: checked,
+          samples: [],
+          late: [],
+          lateEver: [],
+          newestLate: undefined,
+          ...noChunks(),
+        });
       }
       rows.push({ series: this.series.get(key)!, samples });
     }
@@ -111,7 +120,9 @@ export class HeadTwin {
         const fault = timeFault(sample) ?? this.#judge(series, sample);
         if (fault === "stored") duplicates++;
         else if (fault === "late") {
-          series.late.push({ ...sample, sequence: this.sequence + 1 });
+          const late = { ...sample, sequence: this.sequence + 1 };
+          series.late = [...series.late, late];
+          series.lateEver.push(late);
           if (sample.timestampMs > (series.newestLate?.timestampMs ?? NEVER)) series.newestLate = sample;
           stored.push({ ...sample, series, isLate: true });
         } else if (fault !== undefined) reject(fault, 1);
@@ -166,11 +177,16 @@ export class HeadTwin {
     return present.sort(([a], [b]) => (a < b ? -1 : 1));
   }
 
-  /** Drops chunks, full or open, whose newest sample is older than `beforeMs`. @returns how many */
-  dropChunks(beforeMs: number): number {
+  /**
+   * Drops chunks, full or open, whose newest sample is older than `beforeMs`, and older late samples of requests up to
+   * `sequence`. @returns how many
+   */
+  dropChunks(beforeMs: number, sequence: number): number {
     let dropped = 0;
     for (const series of this.series.values()) {
-      const { samples, chunkStarts } = series;
+      const { samples, chunkStarts, late } = series;
+      series.late = late.filter((row) => row.timestampMs >= BigInt(beforeMs) || row.sequence > sequence);
+      dropped += late.length - series.late.length;
       while (series.droppedChunks < chunkStarts.length) {
         const end = chunkStarts[series.droppedChunks + 1] ?? samples.length;
         if (samples[end - 1]!.timestampMs >= BigInt(beforeMs)) break;

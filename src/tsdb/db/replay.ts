@@ -10,6 +10,7 @@ import type { HeadReplay } from "../head/replay.ts";
 import { type LogSummary, readLog } from "../wal/log.ts";
 import type { SegmentList } from "../wal/segments.ts";
 import type { ReplayProgress } from "./api.ts";
+import type { HandOver } from "./handover.ts";
 
 export interface ReplayOptions {
   readonly vfs: Vfs;
@@ -17,6 +18,8 @@ export interface ReplayOptions {
   readonly into: HeadReplay;
   /** Filled with the segments that are found. */
   readonly segments: SegmentList;
+  /** What blocks have: neither read again from the log, nor are its sequences used again. */
+  readonly handOver: HandOver | undefined;
   readonly clock: Clock;
   /** @throws to stop */
   readonly check: () => void;
@@ -56,12 +59,17 @@ export async function replayLog(options: ReplayOptions): Promise<LogSummary> {
     makeRoom: (durable) => makeRoom(durable, true),
     endSegment(index, sizeBytes) {
       progress.segmentsDone++;
-      segments.note(index, sizeBytes, into.maxTimeMs);
+      segments.note(index, sizeBytes, into.maxTimeMs, into.lastSequence);
       report();
     },
   });
-  into.finish(summary.lastSequence);
-  return summary;
+  const { lastSequence, nextIndex } = summary;
+  const flushedSequence = options.handOver?.sequence ?? 0;
+  // Less of the log is left than was handed over: somebody has removed it. A log that begins with segment 1 and another
+  // sequence than 1 would read as a loss.
+  const goesOn = lastSequence >= flushedSequence;
+  into.finish(goesOn ? lastSequence : flushedSequence);
+  return goesOn ? summary : { ...summary, lastSequence: flushedSequence, nextIndex: Math.max(2, nextIndex) };
 }
 
 /** Blocks of full chunks that may wait before replay waits for their writer. */

@@ -71,7 +71,7 @@ export class Retention {
     try {
       // A query may still be about to read what this pass has dropped: its file goes with the next one.
       const files = await chunkFiles.dropBefore(this.#droppedBeforeMs);
-      const logs = await segments.dropBefore(beforeMs);
+      const logs = await segments.dropFlushed(Number.POSITIVE_INFINITY, beforeMs);
       if (files + logs > 0) {
         log.info(
           { operation: "retention", chunk_files: files, wal_segments: logs },

@@ -272,6 +272,27 @@ export class Head implements WalSource, ChunkBlockSource {
     return memory.i64(at.H_WAL_SEQUENCE);
   }
 
+  /** All samples up to a sequence, before a time, are in blocks. Before replay, and before they are dropped. */
+  setFlushed(sequence: number, beforeMs: number): void {
+    const { memory } = this;
+    const { at } = memory;
+    this.raiseFloor(beforeMs);
+    if (beforeMs > memory.i64(at.H_FLUSHED_MS)) memory.setI64(at.H_FLUSHED_MS, beforeMs);
+    if (sequence > memory.i64(at.H_FLUSHED_SEQUENCE)) memory.setI64(at.H_FLUSHED_SEQUENCE, sequence);
+  }
+
+  /**
+   * Drops what setFlushed said is in blocks, of `count` series from `firstRef` on: of each series so much that it takes
+   * little time. No query may see the head without these blocks any more.
+   * @returns how much; 0 when nothing is left
+   */
+  dropFlushed(firstRef: number, count: number): number {
+    const { memory } = this;
+    const { at } = memory;
+    const beforeMs = memory.i64(at.H_FLUSHED_MS);
+    return memory.kernel.dropChunks(firstRef, count, beforeMs, memory.i64(at.H_FLUSHED_SEQUENCE)) >>> 0;
+  }
+
   // Retention.
 
   /** Samples that are older than this by the clock are refused. */
@@ -289,7 +310,7 @@ export class Head implements WalSource, ChunkBlockSource {
    * little time. @returns how many; 0 when none is left
    */
   dropChunks(firstRef: number, count: number, beforeMs: number): number {
-    return this.memory.kernel.dropChunks(firstRef, count, beforeMs) >>> 0;
+    return this.memory.kernel.dropChunks(firstRef, count, beforeMs, Number.POSITIVE_INFINITY) >>> 0;
   }
 
   /** Of the oldest sample, or an older time; undefined without samples. */

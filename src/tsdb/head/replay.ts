@@ -12,14 +12,19 @@ import type { ChunkSink } from "./chunk-file-loader.ts";
 
 export class HeadReplay implements ChunkSink {
   readonly #memory: HeadMemory;
+  /** Chunks that end before it are in blocks. */
+  readonly #flushedMs: number;
   #buffer: RecordBuffer;
   /** Of the segment at hand. */
   #maxTimeMs = Number.NEGATIVE_INFINITY;
+  #lastSequence = 0;
   #samples = 0;
 
+  /** @param memory knows already what is in blocks (Head.setFlushed) */
   constructor(memory: HeadMemory) {
     this.#memory = memory;
     const { at } = memory;
+    this.#flushedMs = memory.i64(at.H_FLUSHED_MS);
     // The region that records will gather in.
     this.#buffer = this.#region(memory.u32(at.H_WAL_BUFFER_0), memory.u32(at.H_WAL_BUFFER_BYTES));
   }
@@ -38,8 +43,15 @@ export class HeadReplay implements ChunkSink {
     return this.#maxTimeMs;
   }
 
+  /** Of the newest record in the present segment, 0 when there is none. */
+  get lastSequence(): number {
+    return this.#lastSequence;
+  }
+
   loadChunk(entry: ChunkEntry, fileIndex: number, offset: number): boolean {
     const { ref, mint, span, dataBytes } = entry;
+    // A block has it.
+    if (mint + span < this.#flushedMs) return true;
     const code = this.#memory.kernel.loadChunk(ref, mint, span, fileIndex, offset, dataBytes);
     // Not the file's fault: it must not be cut off here.
     if (code === REPLAY.full) throw headIsFull();
@@ -49,6 +61,7 @@ export class HeadReplay implements ChunkSink {
   beginSegment(): void {
     this.#memory.kernel.beginSegment();
     this.#maxTimeMs = Number.NEGATIVE_INFINITY;
+    this.#lastSequence = 0;
   }
 
   apply(record: WalRecord): Applied {
@@ -62,6 +75,7 @@ export class HeadReplay implements ChunkSink {
     this.#samples += this.#memory.u32(at.H_ACCEPTED);
     const maxTimeMs = this.#memory.i64(at.H_RECORD_MAX_TIME_MS);
     if (maxTimeMs > this.#maxTimeMs) this.#maxTimeMs = maxTimeMs;
+    this.#lastSequence = record.sequence;
     return "applied";
   }
 

@@ -42,6 +42,8 @@ export const HEAD_CONSTANTS = [
   "H_EPOCH",
   "H_EXAMPLE_COUNT",
   "H_FLOOR_MS",
+  "H_FLUSHED_MS",
+  "H_FLUSHED_SEQUENCE",
   "H_FULL_CHUNKS",
   "H_HEAP_END",
   "H_HEAP_NEXT",
@@ -147,7 +149,8 @@ export interface HeadExports {
   sealUntake(): void;
   /** Address of a seal block's bytes. */
   sealBlockData(index: number): number;
-  dropChunks(first: number, count: number, before: number): number;
+  /** Infinite `sequence`: late samples of all records. @returns how many things were dropped, 0 when none is left */
+  dropChunks(first: number, count: number, before: number, sequence: number): number;
   advanceEpoch(): void;
   /** Begins to collect series that are gone, unless that is under way. */
   collectBegin(): void;

@@ -1,4 +1,4 @@
-/** The segments on disk: how large they are, how new their newest sample is, and which of them the retention lets go. */
+/** The segments on disk: how large they are, what they hold at most, and which of them are needed no more. */
 import { join } from "node:path/posix";
 import type { Vfs } from "../../base/vfs.ts";
 import { segmentName } from "./format.ts";
@@ -8,6 +8,8 @@ interface Segment {
   sizeBytes: number;
   /** Of its newest sample; -Infinity without samples. */
   maxTimeMs: number;
+  /** Of its newest record; 0 without records. */
+  lastSequence: number;
 }
 
 export class SegmentList {
@@ -31,14 +33,15 @@ export class SegmentList {
   }
 
   /** Notes a segment, or that the last one noted has grown. Segments come in order. */
-  note(index: number, grownBytes: number, maxTimeMs: number): void {
+  note(index: number, grownBytes: number, maxTimeMs: number, lastSequence: number): void {
     let segment = this.#segments.at(-1);
     if (segment?.index !== index) {
-      segment = { index, sizeBytes: 0, maxTimeMs: Number.NEGATIVE_INFINITY };
+      segment = { index, sizeBytes: 0, maxTimeMs: Number.NEGATIVE_INFINITY, lastSequence: 0 };
       this.#segments.push(segment);
     }
     segment.sizeBytes += grownBytes;
     segment.maxTimeMs = Math.max(segment.maxTimeMs, maxTimeMs);
+    segment.lastSequence = Math.max(segment.lastSequence, lastSequence);
     this.#sizeBytes += grownBytes;
   }
 
@@ -53,15 +56,17 @@ export class SegmentList {
   }
 
   /**
-   * Deletes segments whose newest sample is older than `beforeMs`, from the oldest on: a segment missing between two
-   * others would read as a loss. The newest stays, for the sequence that it ends with.
+   * Deletes segments of which blocks have everything: no record is newer than `sequence`, and no sample is at `beforeMs` or
+   * later. From the oldest on: a segment missing between two others would read as a loss. The newest stays, for the
+   * sequence that it ends with.
    * @returns how many were deleted
    */
-  async dropBefore(beforeMs: number): Promise<number> {
+  async dropFlushed(sequence: number, beforeMs: number): Promise<number> {
     let dropped = 0;
     for (;;) {
       const oldest = this.#segments[0];
-      if (oldest === undefined || this.#segments.length === 1 || oldest.maxTimeMs >= beforeMs) return dropped;
+      if (oldest === undefined || this.#segments.length === 1) return dropped;
+      if (oldest.maxTimeMs >= beforeMs || oldest.lastSequence > sequence) return dropped;
       await this.#vfs.remove(join(this.#dir, segmentName(oldest.index)));
       // One by one: a power cut must not bring back an older one and keep a newer one deleted.
       await this.#vfs.syncDir(this.#dir);

@@ -105,6 +105,7 @@ export class WalWriter {
   /** Since all that was not durable was durable again. */
   #failures = 0;
   #needsRestart = false;
+  #needsCut = false;
   #isFaulty = false;
   #faultCause: unknown;
   #isClosing = false;
@@ -162,6 +163,12 @@ export class WalWriter {
     );
   }
 
+  /** Leaves the present segment soon, so that it is not held back by what is still to come. */
+  cut(): void {
+    this.#needsCut = true;
+    this.#schedule();
+  }
+
   /**
    * Writes and syncs what is left, and closes. Whoever still waits is answered.
    * @throws what made that impossible; all is closed nevertheless
@@ -198,7 +205,7 @@ export class WalWriter {
     try {
       await segment.file.write(mark, segment.sizeBytes);
       await segment.file.sync();
-      this.#options.segments.note(segment.index, mark.byteLength, Number.NEGATIVE_INFINITY);
+      this.#options.segments.note(segment.index, mark.byteLength, Number.NEGATIVE_INFINITY, 0);
     } catch (cause) {
       this.#options.log.warn({ operation: "wal", err: cause }, `Cannot mark the end of the log: ${messageOf(cause)}`);
     }
@@ -233,6 +240,7 @@ export class WalWriter {
         if (this.#needsRestart) await this.#restart();
         const batch = this.#options.source.take();
         if (batch === undefined) {
+          await this.#cut();
           this.#recovered();
           return;
         }
@@ -260,7 +268,8 @@ export class WalWriter {
     this.#gathering = undefined;
     this.#taken = batch.lastSequence;
     const sampleBytes = (this.#segment?.sampleBytes ?? 0) + batch.bytes.byteLength - batch.declaredBytes;
-    const isLast = sampleBytes >= segmentBytesMax;
+    const isLast = sampleBytes >= segmentBytesMax || this.#needsCut;
+    this.#needsCut = false;
     // What gathers from this moment on is for the next segment.
     if (isLast) source.beginSegment();
     let segment: OpenSegment;
@@ -273,7 +282,7 @@ export class WalWriter {
     segment.sizeBytes += batch.bytes.byteLength;
     segment.sampleBytes = sampleBytes;
     this.#stats.bytesWrittenTotal += batch.bytes.byteLength;
-    segments.note(segment.index, batch.bytes.byteLength, batch.maxTimeMs);
+    segments.note(segment.index, batch.bytes.byteLength, batch.maxTimeMs, batch.lastSequence);
     this.#written = batch.lastSequence;
     const waitsForSync = sync === "always" || this.#failures > 0;
     if (!waitsForSync) this.#acknowledge();
@@ -284,6 +293,16 @@ export class WalWriter {
       this.#recovered();
     }
     if (isLast) await this.#closeSegment();
+  }
+
+  /** The same when no batch is at hand that could be the segment's last. */
+  async #cut(): Promise<void> {
+    const segment = this.#segment;
+    if (!this.#needsCut || segment === undefined) return;
+    this.#needsCut = false;
+    this.#options.source.beginSegment();
+    await this.#sync(segment);
+    await this.#closeSegment();
   }
 
   #acknowledge(): void {
@@ -336,7 +355,7 @@ export class WalWriter {
   async #createSegment(): Promise<OpenSegment> {
     const { vfs, dir, segments } = this.#options;
     const segment = await createSegment(vfs, dir, this.#nextIndex++);
-    segments.note(segment.index, segment.sizeBytes, Number.NEGATIVE_INFINITY);
+    segments.note(segment.index, segment.sizeBytes, Number.NEGATIVE_INFINITY, 0);
     return segment;
   }
 

@@ -282,7 +282,7 @@ class RaceWriter {
   #drop(): void {
     const dropped = Math.max(0, this.#samples - SAMPLES_KEPT);
     Atomics.store(this.progress, PROGRESS.dropped, dropped);
-    this.head.kernel.dropChunks(0, 2 ** 28, timeOf(dropped));
+    this.head.kernel.dropChunks(0, 2 ** 28, timeOf(dropped), Number.POSITIVE_INFINITY);
   }
 
   #flush(): void {

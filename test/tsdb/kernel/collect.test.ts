@@ -68,7 +68,7 @@ test("after three replacements of all series the head takes as much memory as be
       const timeMs = NOW_MS + (generation * parts + part) * MINUTE_MS;
       const labels = Array.from({ length: count / parts }, (_, i) => labelsOf(generation, part * (count / parts) + i));
       ingest(head, labels, timeMs);
-      head.kernel.dropChunks(0, 2 ** 28, timeMs - (parts - 1) * MINUTE_MS);
+      head.kernel.dropChunks(0, 2 ** 28, timeMs - (parts - 1) * MINUTE_MS, Number.POSITIVE_INFINITY);
       head.kernel.advanceEpoch();
       collect(head);
     }

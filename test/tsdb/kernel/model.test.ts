@@ -221,8 +221,10 @@ class Model {
 
   #drop(): void {
     const before = this.#nowMs - this.#random.below(6 * 3_600_000);
-    const expected = this.twin.dropChunks(before);
-    expect(this.head.kernel.dropChunks(0, 2 ** 28, before)).toBe(expected);
+    const { sequence: newest } = this.twin;
+    const sequence = this.#random.chance(0.5) ? Number.POSITIVE_INFINITY : Math.max(0, newest - this.#random.below(40));
+    const expected = this.twin.dropChunks(before, sequence);
+    expect(this.head.kernel.dropChunks(0, 2 ** 28, before, sequence)).toBe(expected);
   }
 
   #raiseFloor(): void {
@@ -362,14 +364,24 @@ class Model {
     expect(says.size).toBe(this.#logged.length);
 
     for (const withFiles of [false, true]) this.#checkReplay(withFiles);
+    // And when a part of it is said to be in blocks, that part is not there.
+    for (const withFiles of [false, true]) {
+      const sequence = this.#random.between(1, this.twin.sequence);
+      this.#checkReplay(withFiles, { sequence, beforeMs: this.#nowMs - this.#random.below(12 * 3_600_000) });
+    }
     return says.size;
   }
 
-  #checkReplay(withFiles: boolean): void {
+  #checkReplay(withFiles: boolean, flushed: { sequence: number; beforeMs: number } = NOTHING_FLUSHED): void {
+    const { sequence: flushedSequence, beforeMs: floor } = flushed;
     const head = new KernelHead({ limits: LIMITS });
     const { kernel, memory } = head;
     const buffer = memory.u32(memory.at.H_WAL_BUFFER_0);
-    const loadedUpTo = withFiles ? this.#loadFiles(head) : new Map<number, number>();
+    if (flushedSequence > 0) {
+      memory.setI64(memory.at.H_FLUSHED_SEQUENCE, flushedSequence);
+      memory.setI64(memory.at.H_FLUSHED_MS, floor);
+    }
+    const loadedUpTo = withFiles ? this.#loadFiles(head, floor) : new Map<number, number>();
     for (const { records } of this.#segments) {
       kernel.beginSegment();
       for (const { sequence, data } of records) {
@@ -386,15 +398,20 @@ class Model {
     // What came back under another ref has left something to collect.
     kernel.collectBegin();
     while (kernel.collectSome(WORK_FOR_ALL) === COLLECT.more);
-    const refs = head.select(SLOT, [], -Number.MAX_VALUE, Number.MAX_VALUE);
-    const samples = head.samplesOf(SLOT, refs, -Number.MAX_VALUE, Number.MAX_VALUE);
+    const refs = head.select(SLOT, [], -Number.MAX_VALUE, Number.MAX_VALUE, floor);
+    const samples = head.samplesOf(SLOT, refs, -Number.MAX_VALUE, Number.MAX_VALUE, { floor });
     // Of series that went away the log still tells, but not of more than the last with the same labels.
     const stored = new Map(
       [...this.twin.collected, ...this.twin.series.values()]
-        .filter((series) => series.samples.length + series.late.length > 0)
+        .filter((series) => series.samples.length + series.lateEver.length > 0)
         .map((series) => [keyOf(series.labels), series]),
     );
-    expect(refs.length).toBe(stored.size);
+    const isLeft = ({ timestampMs }: TwinSample): boolean => Number(timestampMs) >= floor;
+    const left = [...stored.values()].filter(
+      (series) =>
+        series.samples.some(isLeft) || series.lateEver.some((row) => isLeft(row) || row.sequence > flushedSequence),
+    );
+    expect(samples.filter(({ length }) => length > 0).length).toBe(left.length);
     refs.forEach((ref, i) => {
       const series = stored.get(keyOf(head.labelsOf(ref)))!;
       expect(this.#refs.get(series) ?? ref).toBe(ref);
@@ -402,12 +419,13 @@ class Model {
       const newest = loadedUpTo.get(ref) ?? Number.NEGATIVE_INFINITY;
       const isBack = ({ timestampMs }: TwinSample, n: number): boolean =>
         timestampMs > newest || !series.droppedOpen.some(({ from, to }) => n >= from && n < to);
-      expectSame(samples[i]!, merged(series.samples.filter(isBack), series.late));
+      const late = series.lateEver.filter((row) => isLeft(row) || row.sequence > flushedSequence);
+      expectSame(samples[i]!, merged(series.samples.filter(isBack).filter(isLeft), late));
     });
   }
 
   /** @returns the newest time that was loaded, by ref */
-  #loadFiles(head: KernelHead): Map<number, number> {
+  #loadFiles(head: KernelHead, floor: number): Map<number, number> {
     const loadedUpTo = new Map<number, number>();
     for (const [index, bytes] of [...this.head.files].sort(([a], [b]) => a - b)) {
       const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -415,8 +433,10 @@ class Model {
         const dataBytes = view.getUint32(at + 4, true) >>> 8;
         const mint = Number(view.getBigInt64(at + 12, true));
         const [ref, span] = [view.getUint32(at + 8, true), view.getUint32(at + 20, true)];
-        expect(head.kernel.loadChunk(ref, mint, span, index, at, dataBytes)).toBe(REPLAY.ok);
-        loadedUpTo.set(ref, mint + span);
+        if (mint + span >= floor) {
+          expect(head.kernel.loadChunk(ref, mint, span, index, at, dataBytes)).toBe(REPLAY.ok);
+          loadedUpTo.set(ref, mint + span);
+        }
         at += CHUNK_ENTRY_HEADER_BYTES + dataBytes;
       }
       head.files.set(index, bytes);
@@ -437,6 +457,7 @@ function expectSame(found: readonly TwinSample[], expected: readonly TwinSample[
   if (!isSame) expect(found).toEqual(expected);
 }
 
+const NOTHING_FLUSHED = { sequence: 0, beforeMs: Number.NEGATIVE_INFINITY };
 const CHUNK_FILE_HEADER_BYTES = 32;
 const bitsOf = (value: number): bigint => new BigUint64Array(Float64Array.of(value).buffer)[0]!;
 const utf8 = (text: string): string => Buffer.from(text).toString("latin1");

@@ -354,9 +354,26 @@ test("retention takes segments from the oldest on, one after the other, and neve
   for (let i = 0; i < 7; i++) await write();
   // Two records to a segment; the newest sample of record n is at n seconds.
   expect(await disk.list(LOG_DIR)).toHaveLength(4);
-  expect(await segments.dropBefore(4_000)).toBe(1);
-  expect(await segments.dropBefore(4_000)).toBe(0);
+  expect(await segments.dropFlushed(Number.POSITIVE_INFINITY, 4_000)).toBe(1);
+  expect(await segments.dropFlushed(Number.POSITIVE_INFINITY, 4_000)).toBe(0);
   expect(await disk.list(LOG_DIR)).toEqual(["00000002", "00000003", "00000004"]);
-  expect(await segments.dropBefore(1e9)).toBe(2);
+  expect(await segments.dropFlushed(Number.POSITIVE_INFINITY, 1e9)).toBe(2);
   expect(await disk.list(LOG_DIR)).toEqual(["00000004"]);
+});
+
+test("a cut leaves the segment, with a batch at hand or without, and nothing written later is in it", async () => {
+  const { write, writer, segments, disk, replayed } = await bench({});
+  await write();
+  writer.cut();
+  await write();
+  await write();
+  // Nothing gathers now: the segment is left nevertheless.
+  writer.cut();
+  await new Promise((resolve) => void setTimeout(resolve, 5));
+  await write();
+  expect(await disk.list(LOG_DIR)).toEqual(["00000001", "00000002", "00000003"]);
+  expect(await replayed()).toEqual([1, 2, 3, 4]);
+  expect(await segments.dropFlushed(2, 1e9)).toBe(1);
+  await writer.close();
+  expect(disk.openPaths).toEqual([]);
 });

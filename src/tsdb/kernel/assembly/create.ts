@@ -100,6 +100,7 @@ export function createHead(hashKey0: u64, hashKey1: u64, bodyBytesMax: u32, deco
   h.minTimeMs = i64.MAX_VALUE;
   h.maxTimeMs = i64.MIN_VALUE;
   h.floorMs = i64.MIN_VALUE;
+  h.flushedMs = i64.MIN_VALUE;
   h.rangeStartMs = i64.MIN_VALUE;
   initTables();
   tableCreate(changetype<Table>(TABLE_SERIES), 14);

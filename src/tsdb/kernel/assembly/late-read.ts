@@ -4,7 +4,7 @@
  */
 import { ENTRIES_PER_CELL } from "./layout";
 import { LateLine, ROW_MAXT, ROW_MINT, ROW_SEQUENCE, ROW_TIME, ROW_VALUE } from "./layout-late";
-import { deletesOf, loadRows, rowAt, rowsDropped, rowsEnd, rowsFirstCell, rowsOf } from "./late";
+import { deletesOf, isUpTo, loadRows, rowAt, rowsEnd, rowsFirstCell, rowsOf } from "./late";
 import { sortSamples } from "./merge-samples";
 
 /** Late rows of one series and one range of time that can be read at once; 32 bytes of scratch each. */
@@ -13,23 +13,16 @@ export const TOO_MANY_ROWS: u32 = u32.MAX_VALUE;
 export const RAW_HEADER_BYTES: u32 = 8;
 export const RAW_SAMPLE_BYTES: u32 = 16;
 
-/** Whether a row is there as of a sequence, both given by their low halves. */
-@inline
-export function isUpTo(row: usize, sequence: u32): bool {
-  return i32(load<u32>(row, ROW_SEQUENCE) - sequence) <= 0;
-}
-
 /** Whether the series may have late samples in [mint, maxt]. */
 export function hasLate(line: LateLine, mint: f64, maxt: f64): bool {
   const word = loadRows(rowsOf(line));
-  if (rowsEnd(word) == rowsDropped(word)) return false;
-  return f64(line.oldestMs) <= maxt && f64(line.newestMs) >= mint;
+  return word != 0 && f64(line.oldestMs) <= maxt && f64(line.newestMs) >= mint;
 }
 
 /** Length of the raw chunk of a series' late samples at most. */
 export function lateBytesMax(line: LateLine): u32 {
   const word = loadRows(rowsOf(line));
-  return RAW_HEADER_BYTES + min<u32>(rowsEnd(word) - rowsDropped(word), LATE_ROWS_MAX) * RAW_SAMPLE_BYTES;
+  return RAW_HEADER_BYTES + min<u32>(rowsEnd(word), LATE_ROWS_MAX) * RAW_SAMPLE_BYTES;
 }
 
 /**
@@ -50,7 +43,6 @@ export function readLate(line: LateLine, mint: f64, maxt: f64, sequence: u32, ou
   for (let i: u32 = 0; i < end; i++) {
     const inCell = i % ENTRIES_PER_CELL;
     if (inCell == 0 && i != 0) cell = load<u32>(cell);
-    if (i < rowsDropped(word)) continue;
     const row = rowAt(cell, inCell);
     const time = f64(load<i64>(row, ROW_TIME));
     if (time < mint || time > maxt || !isUpTo(row, sequence)) continue;
@@ -77,7 +69,6 @@ function isDeleted(deletes: u64, row: usize, sequence: u32): bool {
   for (let i: u32 = 0; i < end; i++) {
     const inCell = i % ENTRIES_PER_CELL;
     if (inCell == 0 && i != 0) cell = load<u32>(cell);
-    if (i < rowsDropped(deletes)) continue;
     const del = rowAt(cell, inCell);
     if (time < load<i64>(del, ROW_MINT) || time > load<i64>(del, ROW_MAXT)) continue;
     if (isUpTo(del, sequence) && isUpTo(row, load<u32>(del, ROW_SEQUENCE))) return true;

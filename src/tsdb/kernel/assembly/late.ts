@@ -6,9 +6,9 @@
  *   SeriesCold.late ──▶ LateLine ─ rows ────▶ cell ──▶ cell ──▶ ...      {time, value, sequence} three to a cell
  *                                └ deletes ─▶ cell ──▶ ...               {mint, maxt, sequence}
  */
-import { ENTRIES_PER_CELL, ENTRY_BYTES, header, LIST_DROPPED_MASK, SeriesCold } from "./layout";
-import { LateLine, ROW_SEQUENCE, ROW_TIME, ROW_VALUE, RowList } from "./layout-late";
-import { allocateCell, retireCells } from "./heap";
+import { ENTRIES_PER_CELL, ENTRY_BYTES, header, SeriesCold } from "./layout";
+import { LateLine, ROW_MAXT, ROW_SEQUENCE, ROW_TIME, ROW_VALUE, RowList } from "./layout-late";
+import { allocateCell, hasHeap, heapBytesForCells, retireCells } from "./heap";
 import { coldOf } from "./series";
 
 /** What lateOf says of a series that never had any. */
@@ -35,24 +35,19 @@ export function loadRows(list: RowList): u64 {
 }
 @inline
 export function rowsFirstCell(word: u64): usize {
-  return usize(u32(word) & ~LIST_DROPPED_MASK);
+  return usize(u32(word));
 }
-/** Rows up to the newest, those counted that are dropped and not yet unlinked. */
 @inline
 export function rowsEnd(word: u64): u32 {
   return u32(word >> 32);
-}
-@inline
-export function rowsDropped(word: u64): u32 {
-  return u32(word) & LIST_DROPPED_MASK;
 }
 @inline
 export function rowAt(cell: usize, inCell: u32): usize {
   return cell + 4 + usize(inCell) * ENTRY_BYTES;
 }
 @inline
-function publishRows(list: RowList, firstCell: usize, end: u32, dropped: u32): void {
-  const word = u64(firstCell) | u64(dropped) | (u64(end) << 32);
+function publishRows(list: RowList, firstCell: usize, end: u32): void {
+  const word = u64(firstCell) | (u64(end) << 32);
   atomic.store<u64>(changetype<usize>(list) + offsetof<RowList>("word"), word);
 }
 
@@ -86,7 +81,7 @@ export function addRow(list: RowList, first: i64, second: u64, sequence: u32): v
   store<i64>(row, first, ROW_TIME);
   store<u64>(row, second, ROW_VALUE);
   store<u32>(row, sequence, ROW_SEQUENCE);
-  publishRows(list, firstCell, end + 1, rowsDropped(word));
+  publishRows(list, firstCell, end + 1);
 }
 
 /** Stores a late sample of the record that comes next. */
@@ -95,7 +90,7 @@ export function addLateSample(ref: u32, timestampMs: i64, value: u64): void {
   const line = ensureLate(coldOf(ref));
   const rows = rowsOf(line);
   // Readers look at these once they have seen a row: each is true for all rows that they may see.
-  if (timestampMs < line.oldestMs) line.oldestMs = timestampMs;
+  if (timestampMs < line.oldestMs || rows.word == 0) line.oldestMs = timestampMs;
   if (timestampMs > line.newestMs) {
     line.newestMs = timestampMs;
     line.newestValue = value;
@@ -107,12 +102,71 @@ export function addLateSample(ref: u32, timestampMs: i64, value: u64): void {
   if (timestampMs < h.minTimeMs) h.minTimeMs = timestampMs;
 }
 
+/** Whether a row is there as of a sequence, both given by their low halves. */
+@inline
+export function isUpTo(row: usize, sequence: u32): bool {
+  return i32(load<u32>(row, ROW_SEQUENCE) - sequence) <= 0;
+}
+
+/**
+ * Takes late samples before `before` of records up to `sequence` away, and deletes that end before then: these last, so
+ * that nobody sees what they hide. All rows of the series are gone over at once: a million take some ms.
+ * @returns how many rows
+ */
+export function dropLate(cold: SeriesCold, before: f64, sequence: u32): u32 {
+  const h = header();
+  const line = lateOf(cold);
+  const rows = dropRows(rowsOf(line), ROW_TIME, before, sequence);
+  if (rows != 0) {
+    h.lateRows -= rows;
+    h.emptiedSequence = h.walSequence;
+  }
+  return rows + dropRows(deletesOf(line), ROW_MAXT, before, sequence);
+}
+
+/** Rows that stay are copied to a fresh chain, in order. @param timeAt where in a row the time is that is looked at */
+function dropRows(list: RowList, timeAt: usize, before: f64, sequence: u32): u32 {
+  const word = list.word;
+  const end = rowsEnd(word);
+  const first = rowsFirstCell(word);
+  let dropped: u32 = 0;
+  let cell = first;
+  for (let i: u32 = 0; i < end; i++) {
+    const inCell = i % ENTRIES_PER_CELL;
+    if (inCell == 0 && i != 0) cell = load<u32>(cell);
+    const row = rowAt(cell, inCell);
+    if (f64(load<i64>(row + timeAt)) < before && isUpTo(row, sequence)) dropped++;
+  }
+  if (dropped == 0 || !hasHeap(heapBytesForCells(u64(end - dropped) / ENTRIES_PER_CELL + 2))) return 0;
+  let freshFirst: usize = 0;
+  let freshLast: usize = 0;
+  let kept: u32 = 0;
+  cell = first;
+  for (let i: u32 = 0; i < end; i++) {
+    const inCell = i % ENTRIES_PER_CELL;
+    if (inCell == 0 && i != 0) cell = load<u32>(cell);
+    const row = rowAt(cell, inCell);
+    if (f64(load<i64>(row + timeAt)) < before && isUpTo(row, sequence)) continue;
+    if (kept % ENTRIES_PER_CELL == 0) {
+      const fresh = allocateCell();
+      if (kept == 0) freshFirst = fresh;
+      else store<u32>(freshLast, u32(fresh));
+      freshLast = fresh;
+    }
+    memory.copy(rowAt(freshLast, kept % ENTRIES_PER_CELL), row, ENTRY_BYTES);
+    kept++;
+  }
+  list.lastCell = u32(freshLast);
+  publishRows(list, freshFirst, kept);
+  retireChain(first);
+  return dropped;
+}
+
 /** Whether a series has late samples. */
 export function hasLateRows(cold: SeriesCold): bool {
   const line = lateOf(cold);
   if (line == NO_LATE_LINE) return false;
-  const word = rowsOf(line).word;
-  return rowsEnd(word) != rowsDropped(word);
+  return rowsOf(line).word != 0;
 }
 
 /** Lets go of all that a series has here. */

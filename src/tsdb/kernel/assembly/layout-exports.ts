@@ -16,6 +16,8 @@ export {
 export const H_MEMORY_BYTES_MAX = HEADER + offsetof<Header>("memoryBytesMax"); // u64
 export const H_RETENTION_MS = HEADER + offsetof<Header>("retentionMs"); // i64
 export const H_OUT_OF_ORDER_MS = HEADER + offsetof<Header>("outOfOrderMs"); // i64
+export const H_FLUSHED_MS = HEADER + offsetof<Header>("flushedMs"); // i64
+export const H_FLUSHED_SEQUENCE = HEADER + offsetof<Header>("flushedSequence"); // u64
 export const H_FLOOR_MS = HEADER + offsetof<Header>("floorMs"); // i64
 export const H_SERIES_PER_REQUEST_MAX = HEADER + offsetof<Header>("seriesPerRequestMax");
 export const H_LABELS_PER_SERIES_MAX = HEADER + offsetof<Header>("labelsPerSeriesMax");

@@ -24,10 +24,7 @@ export class LateLine {
 /** A list of rows, three to a cell. */
 @unmanaged
 export class RowList {
-  /**
-   * Published: rows u32 << 32 | address of the first cell, in whose low 6 bits stands how many rows are no longer
-   * valid, counted from the front.
-   */
+  /** Published: rows u32 << 32 | address of the first cell; 0 without rows. */
   word: u64;
   lastCell: u32;
   spare: u32;

@@ -458,6 +458,9 @@ export class Header {
   // Late samples.
   /** Samples before it are late: what is in order there is final. */
   floorMs: i64;
+  /** Samples of records up to this sequence, before this time, are in blocks: chunks here may still have some. */
+  flushedSequence: u64;
+  flushedMs: i64;
   lateRows: u32;
   lateRowsTotal: u64;
 

@@ -225,6 +225,8 @@ function replaySamples(count: u32, end: usize): i32 {
   if (!hasHeap(heapBytesForSamples(count))) return REPLAY_FULL;
   // Records that were in doubt stand in the log twice.
   const isRepeated = h.walSequence < h.replayedSequence;
+  // Blocks have what is before this.
+  const flushedMs = h.walSequence < h.flushedSequence ? h.flushedMs : i64.MIN_VALUE;
   let at = usize(h.replayAt);
   let ref: i64 = -1;
   let timestampMs: i64 = 0;
@@ -259,7 +261,7 @@ function replaySamples(count: u32, end: usize): i32 {
     if (hot.walSegment != u16(h.walSegment)) return REPLAY_MALFORMED;
     if (timestampMs > h.recordMaxTimeMs) h.recordMaxTimeMs = timestampMs;
     if (isLate) {
-      if (isRepeated) continue;
+      if (isRepeated || timestampMs < flushedMs) continue;
       addLateSample(u32(ref), timestampMs, xor);
       h.accepted++;
       continue;
@@ -269,11 +271,11 @@ function replaySamples(count: u32, end: usize): i32 {
     else if ((hot.flags & FLAG_REPLAY_BASE) != 0) base = getBase(u32(ref));
     hot.flags &= ~(FLAG_WAL_FIRST | FLAG_REPLAY_BASE);
     const value = xor ^ base;
-    if (timestampMs > hot.lastTimestampMs) {
+    if (timestampMs > hot.lastTimestampMs && timestampMs >= flushedMs) {
       appendSample(hot, u32(ref), timestampMs, value);
       h.accepted++;
     } else if (hot.count == 0) {
-      // The sample is in a chunk that was loaded: its value is what the next one was XORed against.
+      // The sample is in a chunk that was loaded, or in a block: its value is what the next one was XORed against.
       hot.lastValue = value;
     } else {
       if (!putBase(u32(ref), value)) return REPLAY_FULL;

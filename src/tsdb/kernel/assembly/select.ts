@@ -44,10 +44,9 @@ import {
 import { hash32 } from "./hash";
 import { pin, unpin } from "./heap";
 import { findName, findPair, nameOf, wireName, wireNameBytes, wireValue } from "./labels";
-import { deletesOf, lateOf, loadRows, NO_LATE_LINE, rowAt, rowsDropped, rowsEnd, rowsFirstCell } from "./late";
+import { deletesOf, isUpTo, lateOf, loadRows, NO_LATE_LINE, rowAt, rowsEnd, rowsFirstCell } from "./late";
 import {
   hasLate,
-  isUpTo,
   lateBytesMax,
   RAW_HEADER_BYTES,
   RAW_SAMPLE_BYTES,
@@ -411,7 +410,6 @@ function gatherDeletes(slot: u32, records: u32, series: u32, line: LateLine, ran
   for (let i: u32 = 0; i < end; i++) {
     const inCell = i % ENTRIES_PER_CELL;
     if (inCell == 0 && i != 0) cell = load<u32>(cell);
-    if (i < rowsDropped(word)) continue;
     const row = rowAt(cell, inCell);
     const mint = load<i64>(row, ROW_MINT);
     const maxt = load<i64>(row, ROW_MAXT);
