@@ -2,6 +2,7 @@
  * One query's look at one block. What is damaged is left out of the answer, with a warning that names it and the times that
  * are missing: a chunk, a series, or all of the block where its index cannot be followed.
  */
+import type { TsdbError } from "../../base/errors.ts";
 import { missingSamples } from "../chunk-source.ts";
 import type { SourceQuerier, SourceSelection } from "../chunk-source.ts";
 import { SeriesEntry } from "../index/series-entry.ts";
@@ -10,10 +11,21 @@ import type { Matcher } from "../model/matcher.ts";
 import type { BlockRef, QueryContext } from "../storage.ts";
 import { matchingSeries, PairIds } from "./block-labels.ts";
 import type { BlockReader } from "./block-reader.ts";
-import { BlockSelection, hasSamples } from "./block-selection.ts";
+import { BlockSelection, hasSamples, KeptChunks } from "./block-selection.ts";
 import type { SelectedSeries } from "./block-selection.ts";
 import { damageOf } from "./damage.ts";
 import type { Tombstones } from "./tombstones.ts";
+
+/** Told of damage that a query came upon, once for each query and block. */
+export type DamageListener = (ulid: string, message: string) => void;
+
+export interface BlockAccess {
+  /** Opens the block, when it is not open. @throws TsdbError BLOCK_CORRUPT */
+  readonly open: () => OpenedBlock;
+  readonly onDamage: DamageListener;
+  /** Chunks that a selection keeps at most, 24 bytes each. */
+  readonly keptChunksMax: number;
+}
 
 export interface OpenedBlock {
   readonly reader: BlockReader;
@@ -23,6 +35,9 @@ export interface OpenedBlock {
 /** Series between two looks at the budget. */
 const CHECK_EVERY = 4096;
 
+/** What a block lost is told part by part up to this many, then as one. */
+const WARNINGS_MAX = 10;
+
 const NOTHING: SourceSelection = {
   seriesCount: 0,
   labels: () => new Uint32Array(0),
@@ -31,27 +46,31 @@ const NOTHING: SourceSelection = {
 
 export class BlockQuerier implements SourceQuerier {
   readonly #ref: BlockRef;
-  readonly #open: () => OpenedBlock;
+  readonly #access: BlockAccess;
   readonly #context: QueryContext;
   readonly #warnings = new Set<string>();
-  readonly #warn = (text: string) => void this.#warnings.add(text);
+  /** Losses beyond WARNINGS_MAX. */
+  readonly #untold = { count: 0, mint: Number.POSITIVE_INFINITY, maxt: Number.NEGATIVE_INFINITY };
   #pairIds: PairIds | undefined;
 
-  /** @param open opens the block, when it is not open; may throw */
-  constructor(ref: BlockRef, open: () => OpenedBlock, context: QueryContext) {
+  constructor(ref: BlockRef, access: BlockAccess, context: QueryContext) {
     this.#ref = ref;
-    this.#open = open;
+    this.#access = access;
     this.#context = context;
   }
 
   get warnings(): readonly string[] {
-    return [...this.#warnings];
+    const { count, mint, maxt } = this.#untold;
+    if (count === 0) return [...this.#warnings];
+    const rest = missingSamples(mint, maxt, `${count} more parts of block ${this.#ref.ulid} are damaged`);
+    return [...this.#warnings, rest];
   }
 
   select(matchers: readonly Matcher[], mint: number, maxt: number): SourceSelection {
     return this.#guarded(NOTHING, (block) => {
       const selected = this.#selectedSeries(block, matchers, mint, maxt);
-      return new BlockSelection(block.reader, block.tombstones, selected, { mint, maxt, warn: this.#warn });
+      const onDamage = (from: number, to: number, error: TsdbError) => this.#lose(from, to, error);
+      return new BlockSelection(block.reader, block.tombstones, selected, { mint, maxt, onDamage });
     });
   }
 
@@ -93,17 +112,27 @@ export class BlockQuerier implements SourceQuerier {
   /** What `read` answers, or `otherwise` and a warning when the block is damaged where it looks. */
   #guarded<T>(otherwise: T, read: (block: OpenedBlock) => T): T {
     try {
-      return read(this.#open());
+      return read(this.#access.open());
     } catch (error) {
-      this.#warnOfDamage(error);
+      this.#loseBlock(damageOf(error));
       return otherwise;
     }
   }
 
-  /** @throws what is not about damage */
-  #warnOfDamage(error: unknown): void {
-    const { minTime, maxTime } = this.#ref;
-    this.#warn(missingSamples(minTime, maxTime - 1, damageOf(error).message));
+  /** Nothing tells which times what is lost was about. */
+  #loseBlock(error: TsdbError): void {
+    this.#lose(this.#ref.minTime, this.#ref.maxTime - 1, error);
+  }
+
+  #lose(mint: number, maxt: number, error: TsdbError): void {
+    if (this.#warnings.size === 0) this.#access.onDamage(this.#ref.ulid, error.message);
+    const warning = missingSamples(mint, maxt, error.message);
+    if (this.#warnings.size < WARNINGS_MAX) this.#warnings.add(warning);
+    else if (!this.#warnings.has(warning)) {
+      this.#untold.count++;
+      this.#untold.mint = Math.min(this.#untold.mint, mint);
+      this.#untold.maxt = Math.max(this.#untold.maxt, maxt);
+    }
   }
 
   #selectedSeries(block: OpenedBlock, matchers: readonly Matcher[], mint: number, maxt: number): SelectedSeries {
@@ -112,6 +141,7 @@ export class BlockQuerier implements SourceQuerier {
     const labelStart: number[] = [0];
     let labels = new Uint32Array(1024);
     let labelCount = 0;
+    let chunks: KeptChunks | undefined = new KeptChunks();
     this.#forEachSeries(block, matchers, mint, maxt, (entry, id) => {
       if (labelCount + entry.labelCount > labels.length) {
         const larger = new Uint32Array(2 * (labelCount + entry.labelCount));
@@ -122,8 +152,11 @@ export class BlockQuerier implements SourceQuerier {
       labelCount += entry.labelCount;
       ids.push(id);
       labelStart.push(labelCount);
+      chunks?.add(entry, { mint, maxt });
+      if (chunks !== undefined && chunks.count > this.#access.keptChunksMax) chunks = undefined;
     });
-    return { ids: Uint32Array.from(ids), labels, labelStart: Uint32Array.from(labelStart) };
+    this.#context.budget.addBytes(8 * ids.length + labels.byteLength + 24 * (chunks?.count ?? 0));
+    return { ids: Uint32Array.from(ids), labels, labelStart: Uint32Array.from(labelStart), chunks };
   }
 
   /** Visits the series that match and have samples in the range. */
@@ -145,7 +178,7 @@ export class BlockQuerier implements SourceQuerier {
       try {
         reader.index.series(id, entry);
       } catch (error) {
-        this.#warnOfDamage(error);
+        this.#loseBlock(damageOf(error));
         continue;
       }
       if (hasSamples(entry, range, tombstones.of(id))) visit(entry, id);

@@ -1,11 +1,10 @@
 /**
- * Series of one block that a query selected. Their labels and places are kept; which chunks they have is read from the index
- * again when they are wanted, as a month of a series has thousands.
+ * Series of one block that a query selected. Their labels are kept, and which chunks they have, as long as these are not too
+ * many: a month of a series has thousands. What is not kept is read from the index again when it is wanted.
  *
- *   ids ──index──▶ references, what is deleted ──ascending──▶ ChunkFilesReader ──verified──▶ chunks
+ *   series ──▶ references, what is deleted ──ascending──▶ ChunkFilesReader ──verified──▶ chunks
  */
 import { TsdbError } from "../../base/errors.ts";
-import { missingSamples } from "../chunk-source.ts";
 import type { SourceChunks, SourceSelection } from "../chunk-source.ts";
 import { SeriesEntry } from "../index/series-entry.ts";
 import { CHUNK_PACKED, CHUNK_XOR } from "../storage.ts";
@@ -16,7 +15,8 @@ import type { Interval, Tombstones } from "./tombstones.ts";
 export interface BlockRange {
   readonly mint: number;
   readonly maxt: number;
-  readonly warn: (text: string) => void;
+  /** Told of what is damaged: between these times the answer lacks samples. */
+  readonly onDamage: (mint: number, maxt: number, error: TsdbError) => void;
 }
 
 /** Series ids, and of each its label pair ids from `labelStart[i]` up to `labelStart[i + 1]`. */
@@ -24,6 +24,30 @@ export interface SelectedSeries {
   readonly ids: Uint32Array;
   readonly labels: Uint32Array;
   readonly labelStart: Uint32Array;
+  /** Absent when there are too many to keep. */
+  readonly chunks: KeptChunks | undefined;
+}
+
+/** Chunks of the series that were selected, those in the range: of the `i`-th those from `start[i]` up to `start[i + 1]`. */
+export class KeptChunks {
+  readonly start: number[] = [0];
+  readonly mint: number[] = [];
+  readonly maxt: number[] = [];
+  readonly ref: number[] = [];
+
+  get count(): number {
+    return this.ref.length;
+  }
+
+  add({ chunkCount, mint, maxt, ref }: SeriesEntry, range: { readonly mint: number; readonly maxt: number }): void {
+    for (let i = 0; i < chunkCount && mint[i]! <= range.maxt; i++) {
+      if (maxt[i]! < range.mint) continue;
+      this.mint.push(mint[i]!);
+      this.maxt.push(maxt[i]!);
+      this.ref.push(ref[i]!);
+    }
+    this.start.push(this.ref.length);
+  }
 }
 
 /** What a chunk is taken for where nothing tells how long it is. */
@@ -58,39 +82,53 @@ export class BlockSelection implements SourceSelection {
     let bytes = 0;
     let read = 0;
     for (; read < series.length && bytes < bytesMax; read++) {
-      bytes += this.#find(this.#selected.ids[series[read]!]!, read, into);
+      bytes += this.#find(series[read]!, read, into);
       into.endSeries();
     }
     this.#readChunks(into);
     return read;
   }
 
-  /** Adds the chunks of a series, yet to be read. @returns about how many bytes they have */
-  #find(id: number, series: number, into: SourceChunks): number {
-    const entry = this.#entry;
-    const { mint, maxt } = this.#range;
-    try {
-      this.#block.index.series(id, entry);
-    } catch (error) {
-      // It was sound when it was selected.
-      this.#warnOfBlock(damageOf(error));
-      return 0;
-    }
+  /** Adds the chunks of the series selected as the `n`-th, yet to be read. @returns about how many bytes they have */
+  #find(n: number, series: number, into: SourceChunks): number {
+    const id = this.#selected.ids[n]!;
+    const found = this.#chunksOf(n, id);
+    if (found === undefined) return 0;
+    const { mint, maxt, ref, from, to } = found;
     const deleted = this.#tombstones.of(id);
     let isCut = false;
     let bytes = 0;
-    for (let i = 0; i < entry.chunkCount; i++) {
-      const [from, to] = [entry.mint[i]!, entry.maxt[i]!];
-      if (from > maxt) break;
-      if (to < mint || isCovered(from, to, deleted)) continue;
-      into.add(0, 0, 0, from, to);
-      this.#refs.push(entry.ref[i]!);
-      const step = i + 1 < entry.chunkCount ? entry.ref[i + 1]! - entry.ref[i]! : CHUNK_BYTES_GUESS;
+    for (let i = from; i < to; i++) {
+      const [first, last] = [mint[i]!, maxt[i]!];
+      if (first > this.#range.maxt) break;
+      if (last < this.#range.mint || isCovered(first, last, deleted)) continue;
+      into.add(0, 0, 0, first, last);
+      this.#refs.push(ref[i]!);
+      const step = i + 1 < to ? ref[i + 1]! - ref[i]! : CHUNK_BYTES_GUESS;
       bytes += step > 0 && step < CHUNK_BYTES_MAX ? step : CHUNK_BYTES_GUESS;
-      if (!isCut) isCut = deleted.some((interval) => interval.mint <= to && interval.maxt >= from);
+      if (!isCut) isCut = deleted.some((interval) => interval.mint <= last && interval.maxt >= first);
     }
     if (isCut) for (const interval of deleted) into.deletions.push({ series, ...interval });
     return bytes;
+  }
+
+  /** Columns in which the series' chunks are numbered from `from` up to `to`; undefined when they cannot be read. */
+  #chunksOf(n: number, id: number) {
+    const { chunks } = this.#selected;
+    if (chunks !== undefined) {
+      const { mint, maxt, ref, start } = chunks;
+      return { mint, maxt, ref, from: start[n]!, to: start[n + 1]! };
+    }
+    try {
+      this.#block.index.series(id, this.#entry);
+    } catch (error) {
+      // It was sound when it was selected.
+      const { minTime, maxTime } = this.#block.meta;
+      this.#range.onDamage(minTime, maxTime - 1, damageOf(error));
+      return undefined;
+    }
+    const { mint, maxt, ref, chunkCount } = this.#entry;
+    return { mint, maxt, ref, from: 0, to: chunkCount };
   }
 
   #readChunks(into: SourceChunks): void {
@@ -111,15 +149,10 @@ export class BlockSelection implements SourceSelection {
       damage: (i, error) => {
         const chunk = order?.[i] ?? i;
         lost.add(chunk);
-        this.#range.warn(missingSamples(into.mint[chunk]!, into.maxt[chunk]!, error.message));
+        this.#range.onDamage(into.mint[chunk]!, into.maxt[chunk]!, error);
       },
     });
     if (lost.size > 0) into.remove(lost);
-  }
-
-  #warnOfBlock(error: Error): void {
-    const { minTime, maxTime } = this.#block.meta;
-    this.#range.warn(missingSamples(minTime, maxTime - 1, error.message));
   }
 
   #unsupported(encoding: number): TsdbError {

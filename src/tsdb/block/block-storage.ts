@@ -9,7 +9,7 @@ import type { ChunkSource } from "../chunk-source.ts";
 import { PageCache } from "../index/page-cache.ts";
 import type { BlockRef } from "../storage.ts";
 import { BlockQuerier } from "./block-querier.ts";
-import type { OpenedBlock } from "./block-querier.ts";
+import type { DamageListener, OpenedBlock } from "./block-querier.ts";
 import { BlockReader } from "./block-reader.ts";
 
 export interface BlockStorageOptions {
@@ -19,9 +19,13 @@ export interface BlockStorageOptions {
   readonly cacheBytesMax: number;
   /** Blocks that stay open between queries. */
   readonly openBlocksMax?: number;
+  /** Chunks that a selection keeps in memory, so as not to look for them twice. */
+  readonly keptChunksMax?: number;
+  readonly onDamage?: DamageListener;
 }
 
 const OPEN_BLOCKS_MAX = 64;
+const KEPT_CHUNKS_MAX = 500_000;
 
 interface KnownBlock extends OpenedBlock {
   readonly tombstonesVersion: number;
@@ -45,13 +49,14 @@ export class BlockStorage {
   /** The blocks of a view, in its order. Sources that were given out before are not to be used any more. */
   sources(refs: readonly BlockRef[]): ChunkSource[] {
     const wanted = new Set(refs.map(({ ulid }) => ulid));
-    const { openBlocksMax = OPEN_BLOCKS_MAX } = this.#options;
+    const { openBlocksMax = OPEN_BLOCKS_MAX, keptChunksMax = KEPT_CHUNKS_MAX } = this.#options;
+    const { onDamage = () => undefined } = this.#options;
     for (const ulid of this.#blocks.keys())
       if (!wanted.has(ulid) || this.#blocks.size > openBlocksMax) this.#close(ulid);
     return refs.map((ref) => ({
       mint: ref.minTime,
       maxt: ref.maxTime - 1,
-      querier: (context) => new BlockQuerier(ref, () => this.#open(ref), context),
+      querier: (context) => new BlockQuerier(ref, { open: () => this.#open(ref), onDamage, keptChunksMax }, context),
     }));
   }
 

@@ -32,6 +32,8 @@ export interface QueryPoolOptions {
   readonly detach: (slot: number) => void;
   /** What a query sees that begins now. It is released when the query has ended in its worker, or with the worker. */
   readonly acquireView: () => HeldView;
+  /** Told of a damaged block by each query that comes upon it. */
+  readonly onDamage?: (ulid: string, message: string) => void;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -125,6 +127,7 @@ export class QueryPool implements QueryRunner {
   #startWorker(): WorkerHandle | undefined {
     const { entry, limits, blocks, writeTimeoutMs, heapMegabytesMax, stopGraceMs, acquireView, clock, log } =
       this.#options;
+    const { onDamage = () => undefined } = this.#options;
     const attachment = this.#options.attach();
     if (attachment === undefined) return undefined;
     const worker = new WorkerHandle({
@@ -133,6 +136,7 @@ export class QueryPool implements QueryRunner {
       heapMegabytesMax,
       stopGraceMs,
       acquireView,
+      onDamage,
       clock,
       log,
       onIdle: () => this.#runNext(),

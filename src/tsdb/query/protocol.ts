@@ -69,6 +69,8 @@ export interface RunMessage {
 }
 
 export type WorkerMessage =
+  /** While it runs a job: what it read of a block is not what was written. */
+  | { readonly type: "damage"; readonly ulid: string; readonly message: string }
   | { readonly type: "piece"; readonly bytes: Uint8Array<ArrayBuffer>; readonly isLast: boolean }
   | {
       readonly type: "failed";

@@ -38,6 +38,8 @@ export interface WorkerHandleOptions {
   readonly stopGraceMs: number;
   /** What a query sees that begins now; held until its worker is done with it. */
   readonly acquireView: () => HeldView;
+  /** Told of a damaged block by each query that comes upon it. */
+  readonly onDamage: (ulid: string, message: string) => void;
   readonly clock: Clock;
   readonly log: Logger;
   /** The worker is free for another task. */
@@ -110,6 +112,7 @@ export class WorkerHandle {
   #receive(message: WorkerMessage): void {
     const task = this.#task;
     assert(task !== undefined, "a worker speaks only while it has a task");
+    if (message.type === "damage") return this.#options.onDamage(message.ulid, message.message);
     if (message.type === "failed") {
       this.#fail(
         new TsdbError(message.code, message.message, message.remedy === undefined ? {} : { remedy: message.remedy }),

@@ -15,14 +15,17 @@ import type { QueryJob, RunMessage, WorkerMessage, WorkerSetup } from "./protoco
 /** Makes the pieces of one answer; each is a buffer that nobody else uses any more. Throws TsdbError to fail the query. */
 export type JobRunner = (job: QueryJob, budget: QueryBudget, view: View) => Iterable<Uint8Array<ArrayBuffer>>;
 
+/** Tells the main thread of a damaged block. */
+export type TellDamage = (ulid: string, message: string) => void;
+
 /** Serves jobs until the thread is ended. @param start makes the runner from what the worker was started with */
-export function serveQueries(start: (setup: WorkerSetup) => JobRunner): void {
+export function serveQueries(start: (setup: WorkerSetup, tellDamage: TellDamage) => JobRunner): void {
   assert(parentPort !== null, "a query worker runs in a worker thread");
   const port = parentPort;
   const setup = workerData as WorkerSetup;
   const control = new Int32Array(setup.control);
-  const run = start(setup);
   const send = (message: WorkerMessage, transfer: ArrayBuffer[] = []) => port.postMessage(message, transfer);
+  const run = start(setup, (ulid, message) => send({ type: "damage", ulid, message }));
 
   port.on("message", ({ job, view, timeoutMs }: RunMessage) => {
     const budget = new QueryBudget({ ...setup.limits, timeoutMs }, systemClock, control);

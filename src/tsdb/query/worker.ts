@@ -26,9 +26,9 @@ import type { JobRunner } from "./worker-loop.ts";
 /** Memory that a query leaves behind serves the next one, unless it is larger than this. */
 const KEPT_BYTES_MAX = 64 * 1024 * 1024;
 
-serveQueries(({ attachment, blocks: { dir, cacheBytesMax } }): JobRunner => {
+serveQueries(({ attachment, blocks: { dir, cacheBytesMax } }, onDamage): JobRunner => {
   const head = new HeadStorage(attachment);
-  const blocks = new BlockStorage({ vfs: realVfs, blocksDir: dir, cacheBytesMax });
+  const blocks = new BlockStorage({ vfs: realVfs, blocksDir: dir, cacheBytesMax, onDamage });
   let memory = new PrivateMemory(attachment.module);
 
   return function* run(job, budget, view) {

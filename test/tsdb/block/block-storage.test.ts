@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { systemClock } from "../../../src/base/clock.ts";
 import { BlockStorage } from "../../../src/tsdb/block/block-storage.ts";
 import { replaceTombstones, Tombstones } from "../../../src/tsdb/block/tombstones.ts";
+import { SeriesEntry } from "../../../src/tsdb/index/series-entry.ts";
 import { compareBytes, compareLabelSets } from "../../../src/tsdb/model/labels.ts";
 import type { LabelSet } from "../../../src/tsdb/model/labels.ts";
 import type { Matcher } from "../../../src/tsdb/model/matcher.ts";
@@ -97,7 +98,8 @@ test("a block answers what a look at every series answers: samples, names and va
     const vfs = new MemoryVfs();
     const series = randomSeries(random);
     const ref = await store(vfs, ULID_A, series);
-    const blocks = new BlockStorage({ vfs, blocksDir: DIR, cacheBytesMax: MIB });
+    const keptChunksMax = random.pick([0, 20, 1000]);
+    const blocks = new BlockStorage({ vfs, blocksDir: DIR, cacheBytesMax: MIB, keptChunksMax });
     for (let query = 0; query < 10; query++) {
       const what = `query ${query}; SEED=${seed + trial}`;
       const matchers = randomMatchers(random);
@@ -202,6 +204,31 @@ test("a byte that changes in a block costs at most what it is part of, and the a
   // A changed byte of a chunk costs that chunk; of the index or a file's header, more.
   expect(missing.chunk).toBeGreaterThan(100);
   expect(missing.more).toBeGreaterThan(0);
+});
+
+test("many damaged chunks are told of in a few warnings, and to the listener once a query", async () => {
+  const vfs = new MemoryVfs();
+  const ref = await store(vfs, ULID_A, plain());
+  const told: string[] = [];
+  const onDamage = (ulid: string, message: string) => void told.push(`${ulid}: ${message}`);
+  const blocks = new BlockStorage({ vfs, blocksDir: DIR, cacheBytesMax: MIB, onDamage });
+  const block = openBlock(vfs, `${DIR}/${ULID_A}`);
+  const entry = new SeriesEntry();
+  for (const id of block.index.allPostings()) {
+    block.index.series(id, entry);
+    for (const chunk of entry.ref.subarray(0, entry.chunkCount)) await flip(vfs, block.chunks.path(0), chunk + 5);
+  }
+  block.close();
+  const { series, warnings } = readStorage(new MergedStorage(blocks.sources([ref])), { mint: 0, maxt: 4000 });
+  expect([...series.values()].map(({ times }) => times.length)).toEqual([0, 0, 0]);
+  expect(warnings).toHaveLength(11);
+  expect(warnings.at(-1)).toBe(
+    "Samples from 1970-01-01T00:00:02.000Z to 1970-01-01T00:00:03.090Z are missing from the result: " +
+      `2 more parts of block ${ULID_A} are damaged`,
+  );
+  expect(told).toHaveLength(1);
+  expect(told[0]).toContain(`${ULID_A}: Cannot read ${DIR}/${ULID_A}/chunks/000001 at byte 8: checksum mismatch`);
+  blocks.close();
 });
 
 test("a block whose files are gone is named in a warning, and the other blocks are read", async () => {

@@ -47,6 +47,7 @@ const database = new Database({
 });
 
 let view: View = HEAD_ONLY;
+const damaged: string[] = [];
 
 const pool = new QueryPool({
   entry: new URL("../../../src/tsdb/query/worker.ts", import.meta.url),
@@ -61,6 +62,7 @@ const pool = new QueryPool({
   detach: (slot) => database.detach(slot),
   blocks: { dir: join(folder, "blocks"), cacheBytesMax: 2 ** 20 },
   acquireView: () => ({ view, release: () => undefined }),
+  onDamage: (ulid) => void damaged.push(ulid),
   clock: systemClock,
   log: silentLogger,
 });
@@ -142,6 +144,15 @@ test("a query reads the blocks of its view and the head as one", async () => {
     missing: [],
   };
   expect(await counts()).toEqual({ i0: SAMPLES + 20, i1: SAMPLES });
+
+  // A byte of its only chunk changes while the block is open.
+  const file = await realVfs.open(join(blocksDir, ULID_A, "chunks", "000001"), "write");
+  await file.write(Uint8Array.of(0xff), 20);
+  await file.close();
+  expect(damaged).toEqual([]);
+  expect(await counts()).toEqual({ i0: SAMPLES, i1: SAMPLES });
+  expect(await ask(count)).toMatchObject({ warnings: [expect.stringContaining(`${ULID_A}/chunks/000001 at byte 8`)] });
+  expect(damaged).toEqual([ULID_A, ULID_A]);
   view = HEAD_ONLY;
 });
 
