@@ -14,8 +14,8 @@ import { buildApp } from "./http/app.ts";
 import { buildProbeApp } from "./http/probe.ts";
 import type { AppDeps, ConfigView, HttpOptions } from "./http/deps.ts";
 import { loadKernelModule } from "./kernel/load.ts";
+import { ThreadRunner } from "./maintenance/runner-threads.ts";
 import { QueryPool } from "./query/pool.ts";
-import { HEAD_ONLY } from "./storage.ts";
 import { FORMAT_VERSION, revision, version } from "./version.ts";
 
 export interface Composition {
@@ -41,14 +41,29 @@ const MiB = 1024 * 1024;
 
 export function compose({ live, log, clock }: CompositionDeps): Composition {
   const { config } = live.current;
+  const kernel = loadKernelModule();
+  const runner = new ThreadRunner({
+    entry: new URL("./maintenance/worker.ts", import.meta.url),
+    module: kernel,
+    dataDir: config.storage.dataDir,
+    // Threads are started when they are needed: how many merges run at once is for the database to say.
+    concurrency: 64,
+    heapMegabytesMax: 512,
+    stopGraceMs: 5_000,
+    idleMsMax: 60_000,
+    clock,
+    log,
+  });
   const database = new Database({
     dataDir: config.storage.dataDir,
     walDir: config.wal.dir,
     vfs: realVfs,
     clock,
     log,
-    kernel: loadKernelModule(),
+    kernel,
     hashKeys: randomBytes(16),
+    random: randomBytes,
+    runner,
     wal: config.wal,
     ...reloadableOptions(config),
     outOfOrderWindowMs: config.storage.outOfOrderWindowMs,
@@ -74,7 +89,7 @@ export function compose({ live, log, clock }: CompositionDeps): Composition {
     },
     attach: () => database.attach(),
     detach: (slot) => database.detach(slot),
-    acquireView: () => ({ view: HEAD_ONLY, release: () => undefined }),
+    acquireView: () => database.acquireView(),
     clock,
     log,
   });
@@ -126,6 +141,7 @@ function servedDatabase(database: DatabaseApi, isStopping: () => boolean): Datab
     write: (request) => database.write(request),
     attach: () => database.attach(),
     detach: (slot) => database.detach(slot),
+    acquireView: () => database.acquireView(),
     stats: () => database.stats(),
     reconfigure: (options) => database.reconfigure(options),
     get admin() {
@@ -134,13 +150,18 @@ function servedDatabase(database: DatabaseApi, isStopping: () => boolean): Datab
   };
 }
 
-const reloadableOptions = ({ storage }: Config): ReloadableOptions => ({
+const reloadableOptions = ({ storage, compaction }: Config): ReloadableOptions => ({
   retention: {
     ageMs: storage.retentionMs,
     sizeBytesMax: storage.retentionBytesMax,
     volumePercentMax: storage.retentionPercentMax,
   },
   diskReserveBytes: storage.diskReserveBytes === "auto" ? undefined : storage.diskReserveBytes,
+  maintenance: {
+    compaction,
+    packed: storage.packed === "on",
+    scrubIntervalMs: storage.scrubIntervalMs,
+  },
 });
 
 const configView = (live: ConfigInForce): ConfigView => ({

@@ -28,8 +28,12 @@ import { ReplayDrain, replayLog } from "./db/replay.ts";
 import { Retention } from "./db/retention.ts";
 import { DiskSpace, isOutOfSpace } from "./db/disk-space.ts";
 import { Controls } from "./db/controls.ts";
+import { Maintenance } from "./db/maintenance.ts";
+import type { HeldView } from "./db/views.ts";
 import { meaningOf, type Phase, type StateFacts, stateOf, type WriteObstacles } from "./db/states.ts";
 import { chunkFileIndexOf } from "./head/chunk-file-format.ts";
+import type { RetentionState } from "./compact/retention.ts";
+import { BLOCK_RANGE_MS } from "./db/flush-policy.ts";
 import { loadChunkFiles } from "./head/chunk-file-loader.ts";
 import { ChunkFileWriter } from "./head/chunk-files.ts";
 import { Collector } from "./head/collector.ts";
@@ -65,6 +69,7 @@ export class Database implements DatabaseApi {
   readonly #refused: Record<string, number> = {};
   readonly #controls: Controls;
   readonly #disk: DiskSpace;
+  readonly #maintenance: Maintenance;
   #phase: Phase = "starting";
   #replay: ReplayProgress = {
     segmentsTotal: 0,
@@ -110,6 +115,19 @@ export class Database implements DatabaseApi {
       log,
       onChange: () => undefined,
     });
+    const { runner, maintenance, random } = options;
+    this.#maintenance = new Maintenance({
+      runner,
+      settings: maintenance,
+      limits: () => this.#controls.policy.limits,
+      reserveBytes: () => this.#disk.status?.reserveBytes ?? 0,
+      retentionState: () => this.#retentionState(),
+      isPaused: () => this.#controls.isReadOnly,
+      headPart: () => this.#headPart(),
+      random,
+      clock,
+      log,
+    });
   }
 
   get state(): DatabaseState {
@@ -141,6 +159,7 @@ export class Database implements DatabaseApi {
     for (const dir of [dataDir, walDir, this.#chunkDir]) await makeDir(vfs, dir);
     await this.#controls.load();
     await this.#disk.start();
+    await this.#maintenance.load();
     await removeTemporaries(vfs, walDir, (name) => segmentIndexOf(name) !== undefined);
     await removeTemporaries(vfs, this.#chunkDir, (name) => chunkFileIndexOf(name) !== undefined);
 
@@ -201,6 +220,7 @@ export class Database implements DatabaseApi {
     if (wal.enabled) await this.#openLog(summary, [...summary.repairs]);
     check();
     this.#phase = "open";
+    this.#maintenance.start();
   }
 
   /** Repairs the log, then opens it for writing. What the disk refuses is tried again; until then nothing is written. */
@@ -273,6 +293,7 @@ export class Database implements DatabaseApi {
     // What retention waits for may be the collector.
     await this.#collector.stop();
     await this.#retention?.stop();
+    await this.#maintenance.close();
     await this.#disk.stop();
     await this.#controls.close();
     try {
@@ -331,25 +352,53 @@ export class Database implements DatabaseApi {
   }
 
   readonly admin: AdminApi = ((database: Database) => ({
-    setReadOnly: (isReadOnly) => database.#whenOpen(() => database.#controls.setReadOnly(isReadOnly)),
+    setReadOnly: (isReadOnly) => database.#whenOpen(() => database.#setReadOnly(isReadOnly)),
     get retention() {
       return database.#controls.retention;
     },
     setRetention: (change) => database.#whenOpen(() => database.#controls.setRetention(change)),
+    get blocks() {
+      return database.#maintenance.blocks.all;
+    },
+    get missing() {
+      return database.#maintenance.blocks.missing;
+    },
+    get jobs() {
+      return database.#maintenance.board.running;
+    },
+    compact: () => database.#whenChangeable(() => database.#maintenance.compact()),
+    deleteSeries: (request) => database.#whenChangeable(() => database.#maintenance.deleteSeries(request)),
+    cleanTombstones: () => database.#whenChangeable(() => database.#maintenance.cleanTombstones()),
+    snapshot: (skipHead) => database.#whenOpen(() => database.#maintenance.snapshot(skipHead)),
   }))(this);
+
+  async #setReadOnly(isReadOnly: boolean): Promise<void> {
+    await this.#controls.setReadOnly(isReadOnly);
+    if (isReadOnly) await this.#maintenance.pause();
+  }
+
+  /** Not while the database is read-only by hand: whoever copies its files may rely on them. */
+  #whenChangeable<T>(run: () => Promise<T>): Promise<T> {
+    return this.#whenOpen(() => {
+      if (!this.#controls.isReadOnly) return run();
+      throw new TsdbError("READ_ONLY", meaningOf("readonly-manual", this.facts).text);
+    });
+  }
 
   async #whenOpen<T>(run: () => Promise<T>): Promise<T> {
     if (this.#phase !== "open") throw new TsdbError("NOT_READY", meaningOf(this.state, this.facts).text);
     return run();
   }
 
-  reconfigure({ retention, diskReserveBytes }: ReloadableOptions): void {
+  reconfigure({ retention, diskReserveBytes, maintenance }: ReloadableOptions): void {
+    this.#maintenance.reconfigure(maintenance);
     this.#controls.configure(retention);
     this.#disk.setReserve(diskReserveBytes);
   }
 
   #retentionChanged(): void {
     this.#head.retentionMs = this.#controls.policy.settings.ageMs;
+    if (this.#phase === "open") this.#maintenance.retentionChanged();
   }
 
   /** More of the log is durable, so chunks may go to their files; or something failed, or works again. */
@@ -368,6 +417,34 @@ export class Database implements DatabaseApi {
 
   detach(slot: number): void {
     this.#slots.free(slot);
+  }
+
+  acquireView(): HeldView {
+    return this.#maintenance.blocks.views.acquire();
+  }
+
+  /** Undefined while there is nothing, or no reader slot is free. */
+  #headPart() {
+    const { maxTimeMs } = this.#head;
+    const head = maxTimeMs === undefined ? undefined : this.attach();
+    if (head === undefined || maxTimeMs === undefined) return undefined;
+    const sequence = this.#head.memory.i64(this.#head.memory.at.H_WAL_SEQUENCE);
+    return {
+      part: { head, beforeMs: maxTimeMs + 1, sequence, blockRangeMs: BLOCK_RANGE_MS, reserveBytes: 0 },
+      release: () => this.detach(head.slot),
+    };
+  }
+
+  #retentionState(): RetentionState {
+    const { blocks } = this.#maintenance;
+    const newest = Math.max(this.#head.maxTimeMs ?? -Infinity, blocks.maxTimeMs ?? -Infinity);
+    return {
+      nowMs: this.#options.clock.nowMs(),
+      newestSampleMs: newest === -Infinity ? undefined : newest,
+      otherBytes: this.#segments.sizeBytes + (this.#chunkFiles?.sizeBytes ?? 0),
+      // Where the system does not tell, no share of it is too much.
+      volumeBytes: this.#disk.status?.totalBytes ?? Infinity,
+    };
   }
 
   stats(): DatabaseStats {
@@ -394,6 +471,8 @@ export class Database implements DatabaseApi {
       chunksWrittenTotal: head.chunksSealedTotal,
       chunkFileBytes: this.#chunkFiles?.sizeBytes ?? 0,
       replaySeconds: this.#replay.durationMs / 1000,
+      maintenance: this.#maintenance.stats,
+      disk: this.#disk.status,
     };
   }
 }

@@ -5,9 +5,9 @@
 import type { DatabaseApi } from "../../src/tsdb/db.ts";
 import type { Vfs } from "../../src/base/vfs.ts";
 import { assert } from "../../src/base/assert.ts";
+import { BlockStorage } from "../../src/tsdb/block/block-storage.ts";
 import { HeadStorage } from "../../src/tsdb/head/head-storage.ts";
 import { MergedStorage } from "../../src/tsdb/query/merged-storage.ts";
-import { HEAD_ONLY } from "../../src/tsdb/storage.ts";
 import { readStorage } from "./read-storage.ts";
 import type { StoredSeries } from "./read-storage.ts";
 
@@ -18,11 +18,16 @@ export function readDatabase(database: DatabaseApi, vfs: Vfs): Map<string, Store
   const attachment = database.attach();
   assert(attachment !== undefined, "no reader slot is free");
   const head = new HeadStorage(attachment, vfs);
+  const blocks = new BlockStorage({ vfs, blocksDir: "/data/blocks", cacheBytesMax: 1 << 20 });
+  const { view, release } = database.acquireView();
   try {
-    const { series, warnings } = readStorage(new MergedStorage([head.source(HEAD_ONLY.headFloorMs)]));
+    const sources = [...blocks.sources(view.blocks), head.source(view.headFloorMs)];
+    const { series, warnings } = readStorage(new MergedStorage(sources, view.missing));
     if (warnings.length > 0) throw new Error(`Reading warns: ${warnings.join("; ")}`);
     return series;
   } finally {
+    release();
+    blocks.close();
     head.close();
     database.detach(attachment.slot);
   }

@@ -3,10 +3,18 @@ import type { Clock } from "../../base/clock.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { Vfs } from "../../base/vfs.ts";
 import type { HeadAttachment } from "../head/head-storage.ts";
-import type { WriteRequest, WriteResult } from "../storage.ts";
+import type { MaintenanceRunner } from "../maintenance/protocol.ts";
+import type { MissingRange, WriteRequest, WriteResult } from "../storage.ts";
 import type { RetentionChange, RetentionKey, RetentionSettings } from "./retention-policy.ts";
-import type { DatabaseState, StateFacts } from "./states.ts";
+import type { KnownBlock } from "./block-set.ts";
+import type { MergeReport } from "./compactor.ts";
+import type { JobCounts, RunningJob } from "./job-board.ts";
+import type { DatabaseState, DiskStatus, StateFacts } from "./states.ts";
+import type { HeldView } from "./views.ts";
 
+export type { KnownBlock } from "./block-set.ts";
+export type { RunningJob } from "./job-board.ts";
+export type { RetentionChange } from "./retention-policy.ts";
 export type { DatabaseState, StateFacts } from "./states.ts";
 
 export interface DatabaseOptions {
@@ -34,6 +42,11 @@ export interface DatabaseOptions {
   readonly diskReserveBytes: number | undefined;
   /** How much older than the newest sample a late one may be; absent or 0: none is taken. */
   readonly outOfOrderWindowMs?: number;
+  readonly maintenance: MaintenanceSettings;
+  /** Runs what maintenance asks for; closed with the database. */
+  readonly runner: MaintenanceRunner;
+  /** So many random bytes. */
+  readonly random: (count: number) => Uint8Array;
   /** Kernel memory the head may take; at or above it new series are refused. */
   readonly memtableBytesMax: number;
   readonly limits: {
@@ -47,7 +60,20 @@ export interface DatabaseOptions {
 }
 
 /** What a reload of the configuration may change while the database runs. */
-export type ReloadableOptions = Pick<DatabaseOptions, "retention" | "diskReserveBytes">;
+export type ReloadableOptions = Pick<DatabaseOptions, "retention" | "diskReserveBytes" | "maintenance">;
+
+export interface MaintenanceSettings {
+  readonly compaction: {
+    readonly enabled: boolean;
+    /** Between two looks for blocks to merge or to delete. */
+    readonly intervalMs: number;
+    readonly concurrency: number;
+  };
+  /** Whether merged blocks may use the packed encoding. */
+  readonly packed: boolean;
+  /** In which every block is read through once; 0: never. */
+  readonly scrubIntervalMs: number;
+}
 
 /** Progress of WAL replay; `done === total` when there is nothing (more) to replay. */
 export interface ReplayProgress {
@@ -90,6 +116,9 @@ export interface DatabaseStats {
   readonly chunksWrittenTotal: number;
   readonly chunkFileBytes: number;
   readonly replaySeconds: number;
+  readonly maintenance: MaintenanceStats;
+  /** Undefined where the system does not tell. */
+  readonly disk: DiskStatus | undefined;
 }
 
 /** The database as HTTP and main see it. */
@@ -112,6 +141,8 @@ export interface DatabaseApi {
   attach(): HeadAttachment | undefined;
   /** Frees the slot of a worker that ended, so that nothing waits for it. */
   detach(slot: number): void;
+  /** What a query sees that begins now; to be released when it has ended. */
+  acquireView(): HeldView;
   stats(): DatabaseStats;
   reconfigure(options: ReloadableOptions): void;
   readonly admin: AdminApi;
@@ -124,6 +155,57 @@ export interface AdminApi {
   readonly retention: RetentionInForce;
   /** In force at once and over a restart, until the configuration says something else. */
   setRetention(change: RetentionChange): Promise<void>;
+  readonly blocks: readonly KnownBlock[];
+  /** Blocks that are set aside as damaged. */
+  readonly missing: readonly MissingRange[];
+  readonly jobs: readonly RunningJob[];
+  /** @throws TsdbError READ_ONLY while the database is read-only by hand, as the others that change blocks */
+  compact(): Promise<CompactReport>;
+  /** @throws TsdbError BAD_QUERY when a selector does not parse */
+  deleteSeries(request: DeleteRequest): Promise<DeleteReport>;
+  cleanTombstones(): Promise<CompactReport>;
+  snapshot(skipHead: boolean): Promise<SnapshotReport>;
+}
+
+export interface DeleteRequest {
+  /** As they were given. */
+  readonly selectors: readonly string[];
+  /** Inclusive, ms. */
+  readonly mint: number;
+  readonly maxt: number;
+  /** Counts, and changes nothing. */
+  readonly isDryRun: boolean;
+}
+
+export interface DeleteReport {
+  /** ULIDs of the blocks that have something of it. */
+  readonly blocks: readonly string[];
+  readonly seriesCount: number;
+  readonly sampleCount: number;
+}
+
+export interface CompactReport {
+  readonly merges: readonly MergeReport[];
+  /** Past the retention. */
+  readonly deletedBlocks: number;
+}
+
+export interface SnapshotReport {
+  /** Of the directory under `<data>/snapshots/`. */
+  readonly name: string;
+  readonly sizeBytes: number;
+}
+
+export interface MaintenanceStats {
+  readonly blocks: number;
+  readonly blockBytes: number;
+  readonly blocksWithTombstones: number;
+  readonly blocksQuarantined: number;
+  readonly blockMinTime: number | undefined;
+  readonly blockMaxTime: number | undefined;
+  readonly retentionDeletionsTotal: { readonly age: number; readonly size: number };
+  readonly scrubbedTotal: number;
+  readonly jobs: Readonly<Record<"flush" | "compact" | "delete" | "snapshot" | "verify" | "remove", JobCounts>>;
 }
 
 export interface RetentionInForce {

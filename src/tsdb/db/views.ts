@@ -11,7 +11,7 @@ import type { View } from "../storage.ts";
 export interface HeldView {
   readonly view: View;
   /** May be called again, to no effect. */
-  release(): void;
+  readonly release: () => void;
 }
 
 interface Version {

@@ -59,7 +59,14 @@ export function jobContext(
 }
 
 /** The table as a function, for those who hold a job of any kind. */
-export const runFrom = <K extends JobKind>(table: JobTable, job: JobOf<K>, context: JobContext) =>
-  (table[job.kind] as (job: JobOf<K>, context: JobContext) => Promise<JobResults[K]>)(job, context);
+export async function runFrom<K extends JobKind>(
+  table: Partial<JobTable>,
+  job: JobOf<K>,
+  context: JobContext,
+): Promise<JobResults[K]> {
+  const run: Partial<JobTable>[K] = table[job.kind];
+  if (run === undefined) throw new TsdbError("NOT_YET_SUPPORTED", `This version does no ${job.kind}`);
+  return run(job, context);
+}
 
 export const canceled = (): TsdbError => new TsdbError("CANCELED", "The work was stopped before it was done");

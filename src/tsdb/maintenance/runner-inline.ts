@@ -3,12 +3,12 @@ import { canceled, jobContext, runFrom, type JobEnvironment, type JobTable } fro
 import type { JobKind, JobOf, JobResults, MaintenanceRunner, RunJobOptions } from "./protocol.ts";
 
 export class InlineRunner implements MaintenanceRunner {
-  readonly #jobs: JobTable;
+  readonly #jobs: Partial<JobTable>;
   readonly #environment: JobEnvironment;
   readonly #running = new Set<Promise<unknown>>();
   #isClosed = false;
 
-  constructor(jobs: JobTable, environment: JobEnvironment) {
+  constructor(jobs: Partial<JobTable>, environment: JobEnvironment) {
     this.#jobs = jobs;
     this.#environment = environment;
   }

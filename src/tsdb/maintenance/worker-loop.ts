@@ -17,7 +17,7 @@ import type { RunMessage, WorkerMessage, WorkerSetup } from "./worker-protocol.t
 const PROGRESS_INTERVAL_MS = 100;
 
 /** Runs jobs until the thread is ended. */
-export function serveJobs(jobs: JobTable): void {
+export function serveJobs(jobs: Partial<JobTable>): void {
   assert(parentPort !== null, "a maintenance worker runs in a worker thread");
   const port = parentPort;
   const { module, dataDir, stop } = workerData as WorkerSetup;

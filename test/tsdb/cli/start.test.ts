@@ -149,7 +149,7 @@ test("SIGHUP and POST /-/reload apply what can be applied, and a mistake changes
   const stateOf = async () => (await (await fetch(`${server.url}/-/state`)).json()) as { configHash: string };
   const before = await stateOf();
 
-  writeFileSync(file, "logging: {level: debug}\nstorage: {retention: 5d}\n");
+  writeFileSync(file, "logging: {level: debug}\nstorage: {memtable_size: 64MB}\n");
   server.child.kill("SIGHUP");
   await vi.waitUntil(() => server.logged("these changes need a restart"));
   expect(server.logged("configuration reloaded")).toMatchObject({ applied: ["logging.level=debug"] });

@@ -2,7 +2,7 @@
 import { expect, onTestFinished, test } from "vitest";
 import { meaningOf } from "../../../src/tsdb/db/states.ts";
 import { ManualClock } from "../../support/clock.ts";
-import { openDatabase, rest, series, write } from "../../support/database.ts";
+import { inlineMaintenance, kernel, openDatabase, rest, series, write } from "../../support/database.ts";
 import { readDatabase } from "../../support/read-database.ts";
 import { faultyVfs } from "../../support/vfs/faulty.ts";
 import { MemoryVfs } from "../../support/vfs/memory.ts";
@@ -105,7 +105,8 @@ test("a retention that was set over the API holds over a restart, until the conf
   database = await openDatabase(disk);
   expect(database.admin.retention).toMatchObject({ settings: { ageMs: DAY_MS }, overridden: { ageMs: true } });
   expect((await write(database, old)).rejections).toMatchObject([{ reason: "too_old" }]);
-  database.reconfigure({ retention: { ...configured, ageMs: 7 * DAY_MS }, diskReserveBytes: 0 });
+  const { maintenance } = inlineMaintenance({ vfs: disk, dataDir: "/data", module: kernel, clock: new ManualClock() });
+  database.reconfigure({ retention: { ...configured, ageMs: 7 * DAY_MS }, diskReserveBytes: 0, maintenance });
   expect(database.admin.retention).toMatchObject({ settings: { ageMs: 7 * DAY_MS }, overridden: { ageMs: false } });
   expect(await write(database, old)).toMatchObject({ accepted: 1 });
   await database.close();

@@ -6,20 +6,30 @@ import { systemClock } from "../../../src/base/clock.ts";
 import { silentLogger } from "../../../src/base/logger.ts";
 import type {
   AdminApi,
+  CompactReport,
   DamageReport,
   DatabaseApi,
   DatabaseState,
   DatabaseStats,
+  DeleteReport,
+  DeleteRequest,
+  KnownBlock,
   RetentionInForce,
+  RunningJob,
+  SnapshotReport,
 } from "../../../src/tsdb/db.ts";
 import type { RetentionChange } from "../../../src/tsdb/db/retention-policy.ts";
 import type { DiskStatus, StateFacts } from "../../../src/tsdb/db/states.ts";
 import { buildApp } from "../../../src/tsdb/http/app.ts";
+import { HEAD_ONLY } from "../../../src/tsdb/storage.ts";
 import { DEFAULT_HTTP_OPTIONS } from "../../../src/tsdb/http/deps.ts";
 import type { AppDeps, ConfigView, HttpOptions } from "../../../src/tsdb/http/deps.ts";
 import type { QueryAnswer, QueryPoolStats, QueryRunner, RunOptions } from "../../../src/tsdb/query/pool.ts";
 import type { CardinalityStats, QueryJob } from "../../../src/tsdb/query/protocol.ts";
-import type { WriteRequest, WriteResult } from "../../../src/tsdb/storage.ts";
+import type { JobCounts } from "../../../src/tsdb/db/job-board.ts";
+import type { MissingRange, WriteRequest, WriteResult } from "../../../src/tsdb/storage.ts";
+
+const noJobs: JobCounts = { doneTotal: 0, failedTotal: 0, canceledTotal: 0, secondsTotal: 0 };
 
 export const emptyStats: DatabaseStats = {
   samplesIngestedTotal: 0,
@@ -42,6 +52,25 @@ export const emptyStats: DatabaseStats = {
   chunksWrittenTotal: 0,
   chunkFileBytes: 0,
   replaySeconds: 0,
+  maintenance: {
+    blocks: 0,
+    blockBytes: 0,
+    blocksWithTombstones: 0,
+    blocksQuarantined: 0,
+    blockMinTime: undefined,
+    blockMaxTime: undefined,
+    retentionDeletionsTotal: { age: 0, size: 0 },
+    scrubbedTotal: 0,
+    jobs: {
+      flush: noJobs,
+      compact: noJobs,
+      delete: noJobs,
+      snapshot: noJobs,
+      verify: noJobs,
+      remove: noJobs,
+    },
+  },
+  disk: undefined,
 };
 
 export const cardinality: CardinalityStats = {
@@ -63,6 +92,33 @@ export class FakeAdmin implements AdminApi {
     overridden: { ageMs: false, sizeBytesMax: false, volumePercentMax: false },
   };
   readonly retentionChanges: RetentionChange[] = [];
+  blocks: KnownBlock[] = [];
+  missing: MissingRange[] = [];
+  jobs: RunningJob[] = [];
+  readonly deletes: DeleteRequest[] = [];
+  readonly snapshots: { readonly skipHead: boolean }[] = [];
+  cleanings = 0;
+  merges: CompactReport["merges"] = [];
+  deleted: DeleteReport = { blocks: [], seriesCount: 0, sampleCount: 0 };
+
+  async compact(): Promise<CompactReport> {
+    return { merges: this.merges, deletedBlocks: 0 };
+  }
+
+  async deleteSeries(request: DeleteRequest): Promise<DeleteReport> {
+    this.deletes.push(request);
+    return this.deleted;
+  }
+
+  async cleanTombstones(): Promise<CompactReport> {
+    this.cleanings++;
+    return { merges: [], deletedBlocks: 0 };
+  }
+
+  async snapshot(skipHead: boolean): Promise<SnapshotReport> {
+    this.snapshots.push({ skipHead });
+    return { name: "20260101T000000Z-0102030405060708", sizeBytes: 7 };
+  }
 
   async setReadOnly(isReadOnly: boolean): Promise<void> {
     this.isReadOnly = isReadOnly;
@@ -100,6 +156,7 @@ export class FakeDatabase implements DatabaseApi {
   close = async (): Promise<void> => {};
   attach = (): undefined => undefined;
   detach = (): void => {};
+  acquireView = () => ({ view: HEAD_ONLY, release: (): void => {} });
   stats = (): DatabaseStats => this.statistics;
   reconfigure = (): void => {};
   readonly admin = new FakeAdmin();

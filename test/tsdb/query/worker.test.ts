@@ -13,6 +13,7 @@ import { QueryPool } from "../../../src/tsdb/query/pool.ts";
 import type { QueryJob } from "../../../src/tsdb/query/protocol.ts";
 import { HEAD_ONLY } from "../../../src/tsdb/storage.ts";
 import type { View } from "../../../src/tsdb/storage.ts";
+import { inlineMaintenance } from "../../support/database.ts";
 import { ULID_A, writeBlock } from "../../support/blocks.ts";
 import { writeBody } from "../../support/write-request.ts";
 
@@ -35,6 +36,7 @@ const database = new Database({
   wal: { enabled: true, sync: "interval", syncIntervalMs: 1000, segmentBytesMax: 2 ** 20 },
   retention: { ageMs: 24 * 3_600_000, sizeBytesMax: 0, volumePercentMax: 0 },
   diskReserveBytes: 0,
+  ...inlineMaintenance({ vfs: realVfs, dataDir: folder, module: loadKernelModule(), clock: systemClock }),
   memtableBytesMax: 64 * 2 ** 20,
   limits: {
     bodyBytesMax: 2 ** 22,

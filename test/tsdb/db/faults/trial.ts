@@ -12,6 +12,7 @@ import { silentLogger } from "../../../../src/base/logger.ts";
 import { loadKernelModule } from "../../../../src/tsdb/kernel/load.ts";
 import type { Vfs } from "../../../../src/base/vfs.ts";
 import { ManualClock } from "../../../support/clock.ts";
+import { inlineMaintenance } from "../../../support/database.ts";
 import { readDatabase } from "../../../support/read-database.ts";
 import { Random } from "../../../support/random.ts";
 import { MemoryVfs } from "../../../support/vfs/memory.ts";
@@ -130,6 +131,7 @@ export class Trial {
       chunkFileBytesMax,
       retention: { ageMs: RETENTION_MS, sizeBytesMax: 0, volumePercentMax: 0 },
       diskReserveBytes: 0,
+      ...inlineMaintenance({ vfs, dataDir: DATA_DIR, module: kernel, clock: this.clock }),
       memtableBytesMax: 64 * 2 ** 20,
       limits: {
         bodyBytesMax: 2 ** 16,

@@ -1,0 +1,159 @@
+/**
+ * What is done with blocks besides reading them: taking them out of the view and then off the disk, setting damaged ones
+ * aside, and keeping apart who works on the same ones. A block is removed only after a view without it was published and
+ * nobody reads an older one; a crash in between leaves it to the next start, which knows what was superseded.
+ */
+import { messageOf, TsdbError } from "../../base/errors.ts";
+import type { Logger } from "../../base/logger.ts";
+import type { BlockSet } from "./block-set.ts";
+import type { JobBoard } from "./job-board.ts";
+
+export interface BlockKeeperOptions {
+  readonly blocks: BlockSet;
+  readonly board: JobBoard;
+  readonly log: Logger;
+  /** Aborted when the database closes. */
+  readonly closing: AbortSignal;
+}
+
+interface Work {
+  readonly ulids: readonly string[];
+  readonly abort: AbortController;
+  readonly done: Promise<unknown>;
+}
+
+export class BlockKeeper {
+  readonly #options: BlockKeeperOptions;
+  readonly #works = new Set<Work>();
+  /** ULIDs that nobody may begin to merge, each as often as somebody says so. */
+  readonly #held: string[] = [];
+  /** Out of the view, still on disk. */
+  readonly #retired = new Set<string>();
+  readonly #removing = new Set<Promise<void>>();
+  #quarantinedTotal = 0;
+
+  constructor(options: BlockKeeperOptions) {
+    this.#options = options;
+  }
+
+  /** ULIDs of blocks that are being merged, or must not be now. */
+  get busy(): ReadonlySet<string> {
+    return new Set([...this.#held, ...[...this.#works].flatMap(({ ulids }) => ulids)]);
+  }
+
+  get quarantinedTotal(): number {
+    return this.#quarantinedTotal;
+  }
+
+  /** Runs work that replaces blocks. It may be stopped by whoever needs one of them: `exclusively`. */
+  async occupy<T>(ulids: readonly string[], signal: AbortSignal, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const abort = new AbortController();
+    const running = run(AbortSignal.any([signal, this.#options.closing, abort.signal]));
+    const work: Work = { ulids, abort, done: running.catch(() => undefined) };
+    this.#works.add(work);
+    try {
+      return await running;
+    } finally {
+      this.#works.delete(work);
+    }
+  }
+
+  /**
+   * Stops what replaces any of these blocks, and then has them to itself. A merge may have ended in spite of it: which of
+   * the blocks are still there is to be looked at in `run`.
+   */
+  async exclusively<T>(ulids: readonly string[], run: () => T | Promise<T>): Promise<T> {
+    this.#held.push(...ulids);
+    try {
+      const wanted = [...this.#works].filter((work) => work.ulids.some((ulid) => ulids.includes(ulid)));
+      for (const { abort } of wanted) abort.abort();
+      await Promise.all(wanted.map(({ done }) => done));
+      return await run();
+    } finally {
+      for (const ulid of ulids) this.#held.splice(this.#held.indexOf(ulid), 1);
+    }
+  }
+
+  /** Stops all that replaces blocks. */
+  async stopAll(): Promise<void> {
+    const works = [...this.#works];
+    for (const { abort } of works) abort.abort();
+    await Promise.all(works.map(({ done }) => done));
+  }
+
+  /** Takes blocks off the disk that are in no view any more, once nobody reads them. Does not wait for that. */
+  retire(ulids: readonly string[]): void {
+    for (const ulid of ulids) this.#retired.add(ulid);
+    if (this.#retired.size === 0) return;
+    const removing = this.#remove([...this.#retired]).finally(() => this.#removing.delete(removing));
+    this.#removing.add(removing);
+  }
+
+  /** Resolves when all that was retired is gone, or could not be removed. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#removing);
+  }
+
+  async #remove(ulids: readonly string[]): Promise<void> {
+    const { blocks, board, log, closing } = this.#options;
+    try {
+      await blocks.views.settled(closing);
+      const left = ulids.filter((ulid) => this.#retired.has(ulid));
+      if (left.length === 0) return;
+      await board.run<"remove">({ kind: "remove", ulids: left }, countOf(left), closing);
+      for (const ulid of left) this.#retired.delete(ulid);
+    } catch (thrown) {
+      // The next who retires blocks, or the next start, tries again.
+      if (!closing.aborted)
+        log.warn({ operation: "remove", err: thrown }, `Cannot remove blocks: ${messageOf(thrown)}`);
+    }
+  }
+
+  /** Sets a damaged block aside. Queries of its range warn from now on; the others are served. */
+  async quarantine(ulid: string, reason: string): Promise<void> {
+    const { blocks, board, log, closing } = this.#options;
+    const isThere = await this.exclusively([ulid], () => {
+      const block = blocks.find(ulid);
+      if (block === undefined) return false;
+      const { minTime, maxTime } = block.meta;
+      this.#quarantinedTotal++;
+      blocks.change({ remove: [ulid], missing: [{ ulid, minTime, maxTime, reason }] });
+      log.error(
+        { operation: "quarantine", block: ulid, min_time: minTime, max_time: maxTime },
+        `Block ${ulid} is damaged and set aside: ${reason}`,
+      );
+      return true;
+    });
+    if (!isThere) return;
+    await blocks.views.settled(closing);
+    await board.run<"quarantine">({ kind: "quarantine", ulid, reason }, ulid, closing);
+  }
+
+  /** Reads a block through, and sets it aside when it is damaged. @returns what is wrong with it */
+  async verify(ulid: string, signal: AbortSignal): Promise<string | undefined> {
+    const { blocks, board } = this.#options;
+    // Held, so that it is not removed meanwhile.
+    const held = blocks.views.acquire();
+    let damage;
+    try {
+      if (blocks.find(ulid) === undefined) return undefined;
+      const { damages } = await board.run<"verify">({ kind: "verify", ulid }, ulid, signal);
+      damage = damages[0];
+    } finally {
+      held.release();
+    }
+    if (damage === undefined) return undefined;
+    const reason = `${damage.file} at byte ${damage.offsetBytes}: ${damage.message}`;
+    await this.quarantine(ulid, reason);
+    return reason;
+  }
+
+  /** Something read a block and found it damaged: whichever of these it is is set aside. */
+  async suspect(ulids: readonly string[], thrown: unknown, signal: AbortSignal): Promise<void> {
+    if (!(thrown instanceof TsdbError && thrown.code === "BLOCK_CORRUPT")) return;
+    for (const ulid of ulids) await this.verify(ulid, signal);
+  }
+}
+
+export const countOf = (ulids: readonly string[]): string =>
+  ulids.length === 1 ? ulids[0]! : `${ulids.length} blocks`;

@@ -1,0 +1,175 @@
+/** A whole database with blocks: found at the start, merged, deleted past the retention, kept while they are read. */
+import { expect, onTestFinished, test } from "vitest";
+import type { Database, DatabaseOptions } from "../../../src/tsdb/db.ts";
+import { writeBlock } from "../../support/blocks.ts";
+import { ManualClock } from "../../support/clock.ts";
+import { bitsOf, openDatabase, rest, series, write } from "../../support/database.ts";
+import { readDatabase } from "../../support/read-database.ts";
+import { MemoryVfs } from "../../support/vfs/memory.ts";
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+const BLOCKS_DIR = "/data/blocks";
+/** A boundary of 6 h and of 18 h. */
+const START_MS = Math.floor(Date.UTC(2026, 0, 1) / (18 * HOUR_MS)) * 18 * HOUR_MS;
+
+/** ULIDs that sort as their numbers do. */
+const ulidOf = (n: number): string => `01HZZZZZZZZZZZZZZZZZZZZZ${String(n).padStart(2, "0")}`;
+
+/** Blocks of 2 h each, from `START_MS` on, with a sample a minute whose value is its minute. */
+async function diskWithBlocks(count: number): Promise<MemoryVfs> {
+  const disk = new MemoryVfs();
+  await disk.mkdir(BLOCKS_DIR);
+  await disk.syncDir("/");
+  await disk.syncDir("/data");
+  for (let n = 0; n < count; n++) {
+    const samples = Array.from({ length: 120 }, (_, i) => ({
+      timeMs: START_MS + (n * 120 + i) * 60_000,
+      value: bitsOf(n * 120 + i),
+    }));
+    const [minTime, maxTime] = [START_MS + n * 2 * HOUR_MS, START_MS + (n + 1) * 2 * HOUR_MS];
+    await writeBlock({ vfs: disk, blocksDir: BLOCKS_DIR, ulid: ulidOf(n + 1), minTime, maxTime }, [
+      { labels: [["__name__", "a"]], chunks: [samples] },
+    ]);
+  }
+  await disk.syncDir(BLOCKS_DIR);
+  return disk;
+}
+
+const valuesOf = (database: Database, disk: MemoryVfs): readonly number[] =>
+  readDatabase(database, disk).get('__name__="a"')?.values ?? [];
+
+const minutes = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i);
+
+interface Opened {
+  readonly database: Database;
+  readonly clock: ManualClock;
+  /** Lets a round of merging and retention go by. */
+  readonly pass: () => Promise<void>;
+}
+
+async function open(disk: MemoryVfs, nowMs: number, options: Partial<DatabaseOptions> = {}): Promise<Opened> {
+  const clock = new ManualClock(nowMs);
+  const database = await openDatabase(disk, { clock, ...options, wal: {} });
+  onTestFinished(() => database.close());
+  const pass = async (): Promise<void> => {
+    clock.advance(300_000);
+    await rest(200);
+  };
+  return { database, clock, pass };
+}
+
+test("blocks that are there are served beside the head, over a restart too", async () => {
+  const disk = await diskWithBlocks(2);
+  const { database } = await open(disk, START_MS + 5 * HOUR_MS);
+  await write(database, [series("a", [[START_MS + 4 * HOUR_MS, 240]])]);
+  expect(valuesOf(database, disk)).toEqual(minutes(0, 241));
+  expect(database.stats().maintenance).toMatchObject({ blocks: 2, blockMinTime: START_MS });
+  await database.close();
+  const again = await open(disk.kill(), START_MS + 5 * HOUR_MS);
+  expect(again.database.admin.blocks.map(({ meta }) => meta.ulid)).toEqual([ulidOf(1), ulidOf(2)]);
+});
+
+test("blocks are merged in the background, and the sources go once nobody reads them", async () => {
+  const disk = await diskWithBlocks(4);
+  const { database, pass } = await open(disk, START_MS + 9 * HOUR_MS);
+  const reader = database.acquireView();
+  await pass();
+  expect(database.admin.blocks.map(({ meta }) => meta.compaction.level)).toEqual([2, 1]);
+  expect(await disk.list(BLOCKS_DIR), "read by a query that is under way").toHaveLength(5);
+  expect(valuesOf(database, disk)).toEqual(minutes(0, 480));
+  reader.release();
+  await rest(50);
+  expect(await disk.list(BLOCKS_DIR)).toHaveLength(2);
+  expect(valuesOf(database, disk)).toEqual(minutes(0, 480));
+  expect(database.stats().maintenance.jobs.compact).toMatchObject({ doneTotal: 1, failedTotal: 0 });
+});
+
+test("compaction that is switched off merges only when it is asked to, and then says what it did", async () => {
+  const disk = await diskWithBlocks(4);
+  const maintenance = {
+    compaction: { enabled: false, intervalMs: 300_000, concurrency: 1 },
+    packed: false,
+    scrubIntervalMs: 0,
+  };
+  const { database, pass } = await open(disk, START_MS + 9 * HOUR_MS, { maintenance });
+  await pass();
+  expect(database.admin.blocks).toHaveLength(4);
+  const { merges } = await database.admin.compact();
+  expect(merges).toEqual([{ sources: [ulidOf(1), ulidOf(2), ulidOf(3)], block: database.admin.blocks[0]!.meta.ulid }]);
+  expect((await database.admin.compact()).merges).toEqual([]);
+});
+
+test("a block goes when all of it is past the retention, by the older of clock and newest sample", async () => {
+  const disk = await diskWithBlocks(6);
+  const { database, clock, pass } = await open(disk, START_MS + 12 * HOUR_MS);
+  await database.admin.setRetention({ ageMs: 4 * HOUR_MS });
+  await rest(200);
+  expect(valuesOf(database, disk)[0]).toBeLessThanOrEqual(8 * 60);
+  expect(valuesOf(database, disk)[0]).toBeGreaterThan(0);
+  const left = valuesOf(database, disk).length;
+  const { age } = database.stats().maintenance.retentionDeletionsTotal;
+  expect(age).toBeGreaterThan(0);
+
+  clock.jumpWall(365 * DAY_MS);
+  await pass();
+  await pass();
+  expect(valuesOf(database, disk), "a clock that jumps ahead deletes nothing").toHaveLength(left);
+  clock.jumpWall(-730 * DAY_MS);
+  await pass();
+  expect(valuesOf(database, disk)).toHaveLength(left);
+});
+
+test("a limit by size lets the oldest blocks go", async () => {
+  const disk = await diskWithBlocks(6);
+  const { database } = await open(disk, START_MS + 13 * HOUR_MS);
+  const bytes = database.stats().maintenance.blockBytes;
+  await database.admin.setRetention({ sizeBytesMax: Math.floor(bytes / 2) });
+  await rest(300);
+  expect(database.stats().maintenance.blockBytes).toBeLessThanOrEqual(bytes / 2);
+  expect(valuesOf(database, disk).at(-1)).toBe(719);
+  expect(database.stats().maintenance.retentionDeletionsTotal.size).toBeGreaterThan(0);
+});
+
+test("while a database is read-only by hand its files are left alone", async () => {
+  const disk = await diskWithBlocks(4);
+  const { database, pass } = await open(disk, START_MS + 9 * HOUR_MS);
+  await database.admin.setReadOnly(true);
+  const before = await disk.list(BLOCKS_DIR);
+  await pass();
+  expect(await disk.list(BLOCKS_DIR)).toEqual(before);
+  await expect(database.admin.compact()).rejects.toMatchObject({ code: "READ_ONLY" });
+  await database.admin.setReadOnly(false);
+  await pass();
+  expect(database.admin.blocks).toHaveLength(2);
+});
+
+test("a damaged block is set aside at the start, the others are served, and queries of its range are warned", async () => {
+  const disk = await diskWithBlocks(3);
+  const file = await disk.open(`${BLOCKS_DIR}/${ulidOf(2)}/meta.json`, "write");
+  await file.write(new Uint8Array(8), 0);
+  await file.close();
+  const { database } = await open(disk, START_MS + 9 * HOUR_MS);
+  expect(database.state).toBe("writable");
+  expect(database.admin.blocks.map(({ meta }) => meta.ulid)).toEqual([ulidOf(1), ulidOf(3)]);
+  expect(database.admin.missing).toMatchObject([{ ulid: ulidOf(2) }]);
+  expect(() => valuesOf(database, disk)).toThrow(/Reading warns/);
+  await database.close();
+  const again = await open(disk, START_MS + 9 * HOUR_MS);
+  expect(again.database.admin.missing, "it still is missing after a restart").toMatchObject([{ ulid: ulidOf(2) }]);
+});
+
+test("a close while blocks are merged ends the merge, and leaves the blocks as they were", async () => {
+  for (let turns = 0; turns < 40; turns += 4) {
+    const disk = await diskWithBlocks(4);
+    const { database, clock } = await open(disk, START_MS + 9 * HOUR_MS);
+    clock.advance(300_000);
+    await rest(turns);
+    await database.close();
+    const again = await open(disk, START_MS + 9 * HOUR_MS);
+    expect(valuesOf(again.database, disk)).toEqual(minutes(0, 480));
+    expect((await disk.list(BLOCKS_DIR)).every((name) => !name.includes("tmp"))).toBe(true);
+    await again.database.close();
+    expect(disk.openPaths).toEqual([]);
+  }
+});
