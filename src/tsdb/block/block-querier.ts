@@ -136,7 +136,8 @@ export class BlockQuerier implements SourceQuerier {
   }
 
   #selectedSeries(block: OpenedBlock, matchers: readonly Matcher[], mint: number, maxt: number): SelectedSeries {
-    const pairIds = (this.#pairIds ??= new PairIds(block.reader.index, this.#context.labels));
+    const { budget, labels: table } = this.#context;
+    const pairIds = (this.#pairIds ??= new PairIds(block.reader.index, table));
     const ids: number[] = [];
     const labelStart: number[] = [0];
     let labels = new Uint32Array(1024);
@@ -145,6 +146,8 @@ export class BlockQuerier implements SourceQuerier {
     this.#forEachSeries(block, matchers, mint, maxt, (entry, id) => {
       if (labelCount + entry.labelCount > labels.length) {
         const larger = new Uint32Array(2 * (labelCount + entry.labelCount));
+        // Now, and not when all are there: a selection of everything must not outgrow the worker first.
+        budget.addBytes(larger.byteLength);
         larger.set(labels);
         labels = larger;
       }
@@ -155,7 +158,7 @@ export class BlockQuerier implements SourceQuerier {
       chunks?.add(entry, { mint, maxt });
       if (chunks !== undefined && chunks.count > this.#access.keptChunksMax) chunks = undefined;
     });
-    this.#context.budget.addBytes(8 * ids.length + labels.byteLength + 24 * (chunks?.count ?? 0));
+    budget.addBytes(8 * ids.length + 24 * (chunks?.count ?? 0));
     return { ids: Uint32Array.from(ids), labels, labelStart: Uint32Array.from(labelStart), chunks };
   }
 
