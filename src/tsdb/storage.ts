@@ -18,6 +18,8 @@ import type { LabelTable } from "./promql/label-table.ts";
 
 /** Chunk encodings, numbered as in Prometheus' chunk files. */
 export const CHUNK_XOR = 1;
+/** Prometheus' second, which is read and never written. */
+export const CHUNK_XOR2 = 4;
 /** Our own, in blocks of compaction level 2 and above (docs/format/packed-chunk.md). */
 export const CHUNK_PACKED = 0x81;
 /** Samples that were merged or masked on the way; never on disk: count u32, 4 B unused, times f64[], values f64[]. */

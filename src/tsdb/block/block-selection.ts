@@ -7,7 +7,7 @@
 import { TsdbError } from "../../base/errors.ts";
 import type { SourceChunks, SourceSelection } from "../chunk-source.ts";
 import { SeriesEntry } from "../index/series-entry.ts";
-import { CHUNK_PACKED, CHUNK_XOR } from "../storage.ts";
+import { CHUNK_PACKED, CHUNK_XOR, CHUNK_XOR2 } from "../storage.ts";
 import type { BlockReader } from "./block-reader.ts";
 import { damageOf } from "./damage.ts";
 import type { Interval, Tombstones } from "./tombstones.ts";
@@ -140,7 +140,7 @@ export class BlockSelection implements SourceSelection {
     const lost = new Set<number>();
     this.#block.chunks.readMany(inOrder, 0, inOrder.length, into.memory, {
       chunk: (i, encoding, address, bytes) => {
-        if (encoding !== CHUNK_XOR && encoding !== CHUNK_PACKED) throw this.#unsupported(encoding);
+        if (!READABLE.has(encoding)) throw this.#unsupported(encoding);
         const chunk = order?.[i] ?? i;
         into.address[chunk] = address;
         into.bytes[chunk] = bytes;
@@ -163,11 +163,12 @@ export class BlockSelection implements SourceSelection {
   }
 }
 
+const READABLE: ReadonlySet<number> = new Set([CHUNK_XOR, CHUNK_XOR2, CHUNK_PACKED]);
+
 /** What others write and queries cannot read yet, numbered as in Prometheus. */
 const ENCODINGS = new Map([
   [2, "native histogram samples"],
   [3, "native histogram samples"],
-  [4, "XOR2 chunks"],
   [5, "native histogram samples"],
   [6, "native histogram samples"],
 ]);

@@ -3,7 +3,7 @@
  * Chunks of native histograms are not decoded: they are hashed as they are, which holds as long as they are only copied.
  */
 import type { PrivateMemory } from "../kernel/private-memory.ts";
-import { CHUNK_PACKED, CHUNK_RAW, CHUNK_XOR } from "../storage.ts";
+import { CHUNK_PACKED, CHUNK_RAW, CHUNK_XOR, CHUNK_XOR2 } from "../storage.ts";
 
 const OPAQUE_MIX = 0xbf58_476d_1ce4_e5b9n;
 
@@ -19,7 +19,7 @@ export interface ChunkSum {
 
 /** Whether a chunk's samples are kept as they are and not looked into. */
 export const isOpaque = (encoding: number): boolean =>
-  encoding !== CHUNK_XOR && encoding !== CHUNK_PACKED && encoding !== CHUNK_RAW;
+  encoding !== CHUNK_XOR && encoding !== CHUNK_XOR2 && encoding !== CHUNK_PACKED && encoding !== CHUNK_RAW;
 
 /**
  * @param address of the chunk's data in `memory`, where room is reserved for its samples

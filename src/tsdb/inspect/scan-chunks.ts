@@ -3,7 +3,7 @@ import type { BlockReader } from "../block/block-reader.ts";
 import { chunkMemoryOf } from "../block/walk-samples.ts";
 import { SeriesEntry } from "../index/series-entry.ts";
 import type { PrivateMemory } from "../kernel/private-memory.ts";
-import { CHUNK_PACKED, CHUNK_XOR } from "../storage.ts";
+import { CHUNK_PACKED, CHUNK_XOR, CHUNK_XOR2 } from "../storage.ts";
 
 export interface ChunkScan {
   /** Before the chunks of a series. */
@@ -18,7 +18,7 @@ const encodingNames: Readonly<Record<number, string>> = {
   [CHUNK_XOR]: "xor",
   2: "histogram",
   3: "float histogram",
-  4: "xor2",
+  [CHUNK_XOR2]: "xor2",
   5: "histogram with start times",
   6: "float histogram with start times",
   [CHUNK_PACKED]: "packed",
@@ -28,7 +28,7 @@ export const encodingName = (encoding: number): string => encodingNames[encoding
 
 /** Whether a block may have it: floats, which queries read, and the native histograms that are only kept. */
 export const isReadable = (encoding: number): boolean =>
-  encoding === CHUNK_XOR || encoding === CHUNK_PACKED || encoding === 2 || encoding === 3;
+  encoding === CHUNK_XOR || encoding === CHUNK_XOR2 || encoding === CHUNK_PACKED || encoding === 2 || encoding === 3;
 
 /** @throws CorruptBlockError */
 export function scanChunks(block: BlockReader, memory: PrivateMemory, scan: ChunkScan): void {

@@ -24,6 +24,11 @@ export interface CodecExports {
   /** @returns the length of the chunk at `out`; `state` is 64 bytes of scratch */
   xorEncode(times: number, values: number, count: number, out: number, state: number): number;
 
+  // xor2.ts
+  /** @returns the number of samples, or -1 when the chunk is malformed or has more than countMax */
+  xor2Decode(chunk: number, chunkBytes: number, times: number, values: number, countMax: number): number;
+  xor2SampleCount(chunk: number, chunkBytes: number): number;
+
   // packed.ts
   /**
    * @param count 1 ... 8192

@@ -2,8 +2,10 @@
 import { packedDecode, packedSampleCount } from "./packed";
 import { rawDecode, rawSampleCount } from "./raw";
 import { xorDecode, xorSampleCount } from "./xor";
+import { xor2Decode, xor2SampleCount } from "./xor2";
 
 const XOR: u32 = 1;
+const XOR2: u32 = 4;
 const PACKED: u32 = 0x81;
 const RAW: u32 = 0xff;
 
@@ -13,6 +15,7 @@ const UNKNOWN: i32 = -2;
 export function chunkSampleCount(encoding: u32, chunk: usize, chunkBytes: u32): u32 {
   if (encoding == XOR) return xorSampleCount(chunk, chunkBytes);
   if (encoding == PACKED) return packedSampleCount(chunk, chunkBytes);
+  if (encoding == XOR2) return xor2SampleCount(chunk, chunkBytes);
   if (encoding == RAW) return rawSampleCount(chunk, chunkBytes);
   return 0;
 }
@@ -33,6 +36,7 @@ export function decodeChunk(
 ): i32 {
   if (encoding == XOR) return xorDecode(chunk, chunkBytes, times, values, countMax);
   if (encoding == PACKED) return packedDecode(chunk, chunkBytes, times, values, countMax);
+  if (encoding == XOR2) return xor2Decode(chunk, chunkBytes, times, values, countMax);
   if (encoding == RAW) return rawDecode(chunk, chunkBytes, times, values, countMax);
   return UNKNOWN;
 }

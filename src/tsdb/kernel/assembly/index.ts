@@ -2,7 +2,8 @@
 export * from "./bytes";
 export * from "./snappy";
 export * from "./siphash";
-export * from "./xor";
+export { xorDecode, xorEncode, xorSampleCount } from "./xor";
+export * from "./xor2";
 export { packedDecode, packedEncode, packedSampleCount } from "./packed";
 export * from "./raw";
 export * from "./decode-chunk";

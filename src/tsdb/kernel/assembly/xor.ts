@@ -220,7 +220,7 @@ export function xorDecode(chunk: usize, chunkBytes: u32, times: usize, values: u
 
 /** 64 bits from any bit position. */
 @inline
-function loadBits64(chunk: usize, position: u32): u64 {
+export function loadBits64(chunk: usize, position: u32): u64 {
   const at = chunk + (position >> 3);
   const skip = position & 7;
   const word = loadBigEndian(at) << skip;

@@ -1,7 +1,7 @@
-// Prints chunks that Prometheus' own encoder makes, with the samples they were made from, as JSON: what
-// test/tsdb/kernel/xor.test.ts holds the kernel and its twin against.
+// Prints chunks that Prometheus' own encoders make, with the samples they were made from, as JSON: what
+// test/tsdb/kernel/xor-chunk.test.ts and xor2-chunk.test.ts hold the kernel and its twins against.
 //
-//	cd test/testdata/xor-chunks/generate && go run . > ../chunks.json
+//	cd test/testdata/xor-chunks/generate && go run . > ../chunks.json && go run . xor2 > ../xor2-chunks.json
 //
 // Times are decimal strings, values the 16 hexadecimal digits of their bits, so that nothing is rounded on the way.
 package main
@@ -47,6 +47,33 @@ func made(count int, at func(i int) sample) []sample {
 
 func regular(count int, value func(i int) float64) []sample {
 	return made(count, func(i int) sample { return sample{start + int64(i)*interval, value(i)} })
+}
+
+// withStale makes some samples of every other case stale, as that has codes of its own.
+func withStale(i int, samples []sample) []sample {
+	for k := range samples {
+		if i%2 == 1 && k%7 == 5 {
+			samples[k].value = math.Float64frombits(stale)
+		}
+	}
+	return samples
+}
+
+// startTime is what a sample's counter began at: never known, the same for all, or another one from some sample on.
+func startTime(isXOR2 bool, i, k int, time int64) int64 {
+	switch {
+	case !isXOR2 || i%4 == 0:
+		return 0
+	case i%4 == 1:
+		return start - 1000
+	case i%4 == 2:
+		return time - int64(k*k*k)
+	default:
+		if k < 3 {
+			return 0
+		}
+		return time - int64(1)<<(k%50)
+	}
 }
 
 func main() {
@@ -97,17 +124,22 @@ func main() {
 			return sample{[]int64{-(1 << 53), -1, 0, 1 << 53}[i], float64(i)}
 		})},
 	}
-	chunks := make([]golden, 0, len(cases))
-	for _, c := range cases {
-		chunk := chunkenc.NewXORChunk()
+	isXOR2 := len(os.Args) > 1 && os.Args[1] == "xor2"
+	var chunks []golden
+	for i, c := range cases {
+		var chunk chunkenc.Chunk = chunkenc.NewXORChunk()
+		if isXOR2 {
+			chunk = chunkenc.NewXOR2Chunk()
+			c.samples = withStale(i, c.samples)
+		}
 		appender, err := chunk.Appender()
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
 		g := golden{Name: c.name}
-		for _, s := range c.samples {
-			appender.Append(0, s.time, s.value)
+		for k, s := range c.samples {
+			appender.Append(startTime(isXOR2, i, k, s.time), s.time, s.value)
 			g.Times = append(g.Times, strconv.FormatInt(s.time, 10))
 			g.Values = append(g.Values, fmt.Sprintf("%016x", math.Float64bits(s.value)))
 		}

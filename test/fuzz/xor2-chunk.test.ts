@@ -1,0 +1,43 @@
+/** Damaged XOR2 chunks: the kernel decodes what the twin decodes, and says "malformed" where the twin does. */
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { CodecKernel } from "../support/codec-kernel.ts";
+import { type Sample, takeColumns } from "../support/columns.ts";
+import { fuzz } from "../support/fuzz.ts";
+import { decodeXor2Chunk } from "../support/xor2-chunk-twin.ts";
+
+const COUNT_MAX = 512;
+const codec = new CodecKernel({ chunk: 1 << 16, times: COUNT_MAX * 8, values: COUNT_MAX * 8 });
+
+function decodesAsTheTwin(chunk: Uint8Array): void {
+  const address = codec.put("chunk", chunk);
+  const count = codec.kernel.xor2Decode(address, chunk.length, codec.at("times"), codec.at("values"), COUNT_MAX);
+  codec.checkGuards();
+  let expected: Sample[] | undefined;
+  try {
+    expected = decodeXor2Chunk(chunk);
+  } catch {
+    expected = undefined;
+  }
+  if (expected === undefined || expected.length > COUNT_MAX) {
+    expect(count).toBe(-1);
+    return;
+  }
+  expect(count).toBe(expected.length);
+  expect(takeColumns(codec, ["times", "values"], count)).toEqual(expected);
+}
+
+const golden = JSON.parse(
+  readFileSync(new URL("../testdata/xor-chunks/xor2-chunks.json", import.meta.url), "utf8"),
+) as readonly { readonly chunk: string }[];
+
+test("any bytes are decoded as the twin decodes them, or malformed for both", async () => {
+  const runs = await fuzz({
+    name: "test/fuzz/xor2-chunk",
+    corpus: golden.map(({ chunk }) => Buffer.from(chunk, "base64")),
+    dictionary: ["ff", "f8", "f0", "ffffffffffffffffff01", "c0", "00"].map((hex) => Buffer.from(hex, "hex")),
+    inputBytesMax: 4096,
+    run: decodesAsTheTwin,
+  });
+  expect(runs).toBeGreaterThan(0);
+});
