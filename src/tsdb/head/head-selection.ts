@@ -23,6 +23,8 @@ export interface SelectionRange {
   readonly maxt: number;
   /** In-order samples before this are in blocks, and not of the head. */
   readonly floorMs: number;
+  /** Late samples and deletes of later records do not count; absent: all do. */
+  readonly sequence?: number;
   readonly warn: (text: string) => void;
 }
 
@@ -78,8 +80,8 @@ export class HeadSelection implements SourceSelection {
     const { kernel, at } = this.#memory;
     const list = kernel.listAddress(this.#slot) >>> 2;
     for (let i = 0; i < series.length; i++) this.#memory.words[list + i] = this.#refs[series[i]!]!;
-    const { mint, maxt, floorMs } = this.#range;
-    const gathered = kernel.gather(this.#slot, 0, series.length, mint, maxt, floorMs, Number.POSITIVE_INFINITY);
+    const { mint, maxt, floorMs, sequence = Number.POSITIVE_INFINITY } = this.#range;
+    const gathered = kernel.gather(this.#slot, 0, series.length, mint, maxt, floorMs, sequence);
     const gatheredSeries = Number(gathered >> 32n);
     const recordCount = Number(gathered & 0xffff_ffffn);
     if (gatheredSeries === 0) throw tooManyChunks();
