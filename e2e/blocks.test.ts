@@ -7,13 +7,15 @@ import { once } from "node:events";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { blockDirsIn, deleteInFirstBlock, readBlocks, writeDay } from "./blocks/files.ts";
 import { dayBefore, dayOfSamples, type DaySeries, sampleCountOf, samplesByLabels } from "./blocks/population.ts";
+import { encodeHistograms } from "./blocks/histograms.ts";
 import { openMetrics, parseDump, promtool } from "./blocks/promtool.ts";
 import { dayQueries } from "./blocks/queries.ts";
 import { askBoth } from "./prometheus/ask-both.ts";
 import { ask } from "./support/http.ts";
 import { startPrometheus, type Prometheus } from "./support/prometheus.ts";
-import { sendWrite } from "./support/remote-write.ts";
+import { postWrite, sendWrite } from "./support/remote-write.ts";
 import { startTsdb } from "./support/tsdb.ts";
+import { sleep, until } from "./support/until.ts";
 import { Workspace } from "./support/workspace.ts";
 
 const workspace = new Workspace("blocks");
@@ -134,6 +136,41 @@ test("blocks of a real Prometheus are sound, and hold what it was sent, bit for 
   console.log(`${rest.tombstoneCount} tombstones`);
 });
 
+test("native histograms of a real Prometheus are kept apart, counted, and their blocks are sound", async () => {
+  const name = "theirs-histograms";
+  const prometheus = await startPrometheus(workspace, {
+    name,
+    config: noTargets,
+    flags: [...keepBlocks, "--web.enable-remote-write-receiver", "--web.enable-admin-api"],
+  });
+  const times = Array.from({ length: 300 }, (_, i) => startMs + 15_000 * i);
+  const { status, text } = await postWrite(prometheus.url, encodeHistograms(3, times));
+  expect(status, text).toBeLessThan(300);
+  // Sound means that the samples of all chunks are as many as meta.json says.
+  const { series: read, opaqueChunkCount } = readBlocks(await snapshotOf(prometheus, name));
+  expect([read.length, opaqueChunkCount > 0]).toEqual([0, true]);
+});
+
+test("a real Prometheus compacts our blocks, and what it makes of them is sound here and holds every sample", async () => {
+  const name = "compacted";
+  await writeDay(workspace.path(name), series, startMs, endMs);
+  const prometheus = await startPrometheus(workspace, {
+    name,
+    config: noTargets,
+    flags: ["--storage.tsdb.retention.time=10y"],
+  });
+  // It looks once a minute, and plans until nothing is left to do.
+  await until("a compaction", () => (blockDirsIn(workspace.path(name)).length <= 5 ? true : undefined), {
+    timeoutMs: 240_000,
+  });
+  // What went into a block is removed a moment after it.
+  await sleep(3000);
+  await prometheus.program.stop("SIGTERM", 60_000);
+  const { series: read } = readBlocks(workspace.path(name));
+  expect(samplesByLabels(read, { exactNaNs: true })).toEqual(samplesByLabels(series, { exactNaNs: true }));
+  console.log(`12 blocks became ${blockDirsIn(workspace.path(name)).length}`);
+});
+
 async function snapshotOf(prometheus: Prometheus, name: string): Promise<string> {
   const answer = await ask(prometheus.url, { path: "/api/v1/admin/tsdb/snapshot", method: "POST", parameters: [] });
   expect(answer.status, answer.text).toBe(200);
@@ -144,10 +181,10 @@ async function snapshotOf(prometheus: Prometheus, name: string): Promise<string>
 /** Sends all samples in the order of their times, some minutes of all series with each request. */
 async function send(url: string, sent: readonly DaySeries[]): Promise<void> {
   const next = sent.map(() => 0);
-  for (let until = startMs + 600_000; until <= endMs; until += 600_000) {
+  for (let untilMs = startMs + 600_000; untilMs <= endMs; untilMs += 600_000) {
     const request = sent.flatMap(({ labels, times, values }, i) => {
       const from = next[i]!;
-      while (next[i]! < times.length && times[next[i]!]! < until) next[i]!++;
+      while (next[i]! < times.length && times[next[i]!]! < untilMs) next[i]!++;
       const words = new BigUint64Array(values.buffer, values.byteOffset, values.length);
       const samples = Array.from(times.subarray(from, next[i]), (timestamp, k) => ({
         timestamp,

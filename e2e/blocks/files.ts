@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { realVfs } from "../../src/base/vfs.ts";
 import { BlockReader } from "../../src/tsdb/block/block-reader.ts";
 import { BlockWriter, type ChunkToWrite } from "../../src/tsdb/block/block-writer.ts";
+import type { ChunkData } from "../../src/tsdb/block/chunk-files-reader.ts";
+import { isOpaque } from "../../src/tsdb/block/sample-sum.ts";
 import { checkBlock } from "../../src/tsdb/block/check-block.ts";
 import { SeriesSeeds } from "../../src/tsdb/block/series-seed.ts";
 import { replaceTombstones } from "../../src/tsdb/block/tombstones.ts";
@@ -109,11 +111,19 @@ export async function deleteInFirstBlock(dir: string, mint: number, maxt: number
   return tombstones.seriesCount;
 }
 
+export interface ReadBlocks {
+  readonly series: DaySeries[];
+  readonly tombstoneCount: number;
+  /** Chunks that hold no floats; they are not among the series. */
+  readonly opaqueChunkCount: number;
+}
+
 /** Verifies and reads all blocks in a directory; what is deleted of them is left out. */
-export function readBlocks(dir: string): { readonly series: DaySeries[]; readonly tombstoneCount: number } {
+export function readBlocks(dir: string): ReadBlocks {
   const memory = new PrivateMemory(loadKernelModule());
   const parts = new Map<string, DaySeries[]>();
   let tombstoneCount = 0;
+  let opaqueChunkCount = 0;
   for (const blockDir of blockDirsIn(dir)) {
     const { damages } = verifyBlock({ vfs: realVfs, dir: blockDir, memory, check: () => {} });
     if (damages.length > 0) throw new Error(`${blockDir}: ${JSON.stringify(damages)}`);
@@ -127,19 +137,22 @@ export function readBlocks(dir: string): { readonly series: DaySeries[]; readonl
       const labels = Array.from({ length: entry.labelCount }, (_, i) => [text(2 * i), text(2 * i + 1)] as const);
       const known = parts.get(JSON.stringify(labels)) ?? [];
       parts.set(JSON.stringify(labels), known);
-      for (let i = 0; i < entry.chunkCount; i++) known.push({ labels, ...decode(memory, block, entry.ref[i]!) });
+      for (let i = 0; i < entry.chunkCount; i++) {
+        const chunk = block.chunks.read(entry.ref[i]!);
+        if (isOpaque(chunk.encoding)) opaqueChunkCount++;
+        else known.push({ labels, ...decode(memory, chunk) });
+      }
       for (const { mint, maxt } of tombstones.of(id))
         known.push(...known.splice(0).map((part) => without(part, mint, maxt)));
     }
     block.close();
   }
-  const series = [...parts.values()].map((chunks) => joined(chunks)).filter(({ times }) => times.length > 0);
-  return { series, tombstoneCount };
+  const series = [...parts.values()].filter((chunks) => chunks.some(({ times }) => times.length > 0)).map(joined);
+  return { series, tombstoneCount, opaqueChunkCount };
 }
 
-function decode(memory: PrivateMemory, block: BlockReader, ref: number): Pick<DaySeries, "times" | "values"> {
+function decode(memory: PrivateMemory, { encoding, data }: ChunkData): Pick<DaySeries, "times" | "values"> {
   memory.clear();
-  const { encoding, data } = block.chunks.read(ref);
   const { kernel } = memory;
   const chunk = memory.reserve(data.byteLength);
   memory.bytes.set(data, chunk);
