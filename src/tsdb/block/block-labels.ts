@@ -73,7 +73,9 @@ export class PairIds {
       if (slots[3 * slot + 1] === value && slots[3 * slot] === name) return slots[3 * slot + 2]! - 1;
     const { symbols } = this.#index;
     const id = this.#table.pairId(symbols.textOf(name), symbols.textOf(value));
-    slots.set([name, value, id + 1], 3 * slot);
+    slots[3 * slot] = name;
+    slots[3 * slot + 1] = value;
+    slots[3 * slot + 2] = id + 1;
     if (2 * ++this.#count > mask) this.#grow();
     return id;
   }

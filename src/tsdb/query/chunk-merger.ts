@@ -62,6 +62,7 @@ export class ChunkMerger {
   }
 
   #mergeSeries(series: number): void {
+    if (this.#isPlain(series)) return this.#passAll(series);
     const found = this.#chunksOf(series);
     for (let first = 0; first < found.length;) {
       let { maxt } = found[first]!;
@@ -70,6 +71,31 @@ export class ChunkMerger {
       if (end === first + 1 && !this.#isCut(found[first]!, series)) this.#pass(found[first]!);
       else this.#mergeRun(found.slice(first, end), series);
       first = end;
+    }
+  }
+
+  /** Whether the parts follow each other in time, and nothing is deleted: nearly always. */
+  #isPlain(series: number): boolean {
+    let before = Number.NEGATIVE_INFINITY;
+    for (const { chunks, places } of this.#parts) {
+      const place = places === undefined ? series : places[series]!;
+      if (place < 0) continue;
+      if (chunks.deletions.length > 0) return false;
+      const { mint, maxt } = chunks;
+      for (let chunk = chunks.start[place]!, end = chunks.start[place + 1]!; chunk < end; chunk++) {
+        if (mint[chunk]! <= before) return false;
+        before = maxt[chunk]!;
+      }
+    }
+    return true;
+  }
+
+  #passAll(series: number): void {
+    for (const { chunks, places } of this.#parts) {
+      const place = places === undefined ? series : places[series]!;
+      if (place < 0) continue;
+      for (let chunk = chunks.start[place]!, end = chunks.start[place + 1]!; chunk < end; chunk++)
+        this.#add(chunks.address[chunk]!, chunks.bytes[chunk]!, chunks.encoding[chunk]!);
     }
   }
 
