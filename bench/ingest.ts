@@ -68,7 +68,7 @@ const roundsOf = ({ rounds, isQuick }: BenchOptions): number => rounds ?? (isQui
 
 function products({ servers, profileDir }: BenchOptions): Product[] {
   const ours = [tsdb({ sync: "always", profileDir }), tsdb({ sync: "interval", profileDir })];
-  return chosen([...ours, victoriaMetrics, prometheus()], servers);
+  return chosen([...ours, victoriaMetrics(), prometheus()], servers);
 }
 
 async function measureSize(

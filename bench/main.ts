@@ -4,6 +4,7 @@
  */
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { blocks } from "./blocks.ts";
 import { codecs } from "./codecs.ts";
 import { ingest } from "./ingest.ts";
 import { memory } from "./memory.ts";
@@ -14,7 +15,7 @@ import { profileSections } from "./support/profile.ts";
 import { printOutcome, printSections, type Benchmark } from "./support/report.ts";
 import { removeFolders } from "./support/servers.ts";
 
-const benchmarks: readonly Benchmark[] = [ingest, query, memory, replay, codecs];
+const benchmarks: readonly Benchmark[] = [ingest, query, blocks, memory, replay, codecs];
 
 const usage = `npm run bench -- NAME [flags]
 

@@ -76,7 +76,7 @@ function measureSize(
     const startMs = Date.now() - (samplesPerSeries + 4) * SCRAPE_INTERVAL_MS;
     const workload = new Workload({ population: nodeExporter, targetCount, startMs });
     const servers: BenchServer[] = [];
-    for (const product of chosen([tsdb({ flags: TSDB_FLAGS }), victoriaMetrics, prometheus()], options.servers))
+    for (const product of chosen([tsdb({ flags: TSDB_FLAGS }), victoriaMetrics(), prometheus()], options.servers))
       servers.push(await BenchServer.start(product, workspace));
 
     const startCpu = servers.map((server) => server.cpuSeconds());

@@ -61,7 +61,7 @@ export const query: Benchmark = {
     withWorkspace("query", async (workspace) => {
       const servers: BenchServer[] = [];
       for (const product of chosen(
-        [tsdb({ flags: TSDB_FLAGS, profileDir: options.profileDir }), victoriaMetrics, prometheus()],
+        [tsdb({ flags: TSDB_FLAGS, profileDir: options.profileDir }), victoriaMetrics(), prometheus()],
         options.servers,
       ))
         servers.push(await BenchServer.start(product, workspace));

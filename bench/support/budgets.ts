@@ -26,6 +26,10 @@ export const budgets = {
     VictoriaMetrics: { measure: "RSS at 1 M series, 240 samples each", against: "VictoriaMetrics", required: 1 },
     Prometheus: { measure: "RSS at 1 M series, 240 samples each", against: "Prometheus", required: 0.25 },
   },
+  blockBytes: {
+    VictoriaMetrics: { measure: "bytes a sample, merged", against: "VictoriaMetrics", required: 1 },
+    Prometheus: { measure: "bytes a sample, merged", against: "Prometheus", required: 0.4 },
+  },
   rangeQuery: {
     VictoriaMetrics: { measure: "sum(rate) over 1 day of 1,000 series", against: "VictoriaMetrics", required: 0.6 },
     Prometheus: { measure: "sum(rate) over 1 day of 1,000 series", against: "Prometheus", required: 0.2 },

@@ -60,12 +60,12 @@ export function tsdb({ sync = "always", flags = [], profileDir }: TsdbOptions = 
   };
 }
 
-export const victoriaMetrics: Product = {
+export const victoriaMetrics = (flags: readonly string[] = []): Product => ({
   name: "VictoriaMetrics",
   peer: "VictoriaMetrics",
   walFolder: undefined,
-  start: (workspace) => startVictoriaMetrics(workspace, { name: "VictoriaMetrics", cpus }),
-};
+  start: (workspace) => startVictoriaMetrics(workspace, { name: "VictoriaMetrics", cpus, flags }),
+});
 
 export const prometheus = (flags: readonly string[] = []): Product => ({
   name: "Prometheus",

@@ -21,6 +21,8 @@ export interface WorkloadOptions {
   readonly targetCount: number;
   /** Time of the first scrape; each target's is up to one interval later, always by as much. */
   readonly startMs: number;
+  /** Between two scrapes of one target; SCRAPE_INTERVAL_MS when absent. */
+  readonly intervalMs?: number;
   readonly seed?: number;
 }
 
@@ -41,6 +43,7 @@ export interface RequestBody {
 export class Workload {
   readonly targetCount: number;
   readonly startMs: number;
+  readonly intervalMs: number;
   readonly seriesPerTarget: number;
   readonly #kinds: readonly ValueKind[];
   readonly #population: Population;
@@ -50,9 +53,10 @@ export class Workload {
   readonly #offsetMs: Int32Array;
   #scrape = 0;
 
-  constructor({ population, targetCount, startMs, seed = 42 }: WorkloadOptions) {
+  constructor({ population, targetCount, startMs, intervalMs = SCRAPE_INTERVAL_MS, seed = 42 }: WorkloadOptions) {
     this.targetCount = targetCount;
     this.startMs = startMs;
+    this.intervalMs = intervalMs;
     this.seriesPerTarget = population.series.length;
     this.#kinds = population.series.map(({ kind }) => kind);
     this.#population = population;
@@ -60,7 +64,7 @@ export class Workload {
     this.#values = new Float64Array(this.seriesCount);
     for (let i = 0; i < this.#values.length; i++)
       this.#values[i] = this.#firstValue(this.#kinds[i % this.seriesPerTarget]!);
-    this.#offsetMs = Int32Array.from({ length: targetCount }, () => this.#random.below(SCRAPE_INTERVAL_MS));
+    this.#offsetMs = Int32Array.from({ length: targetCount }, () => this.#random.below(intervalMs));
   }
 
   get seriesCount(): number {
@@ -78,7 +82,7 @@ export class Workload {
 
   /** Time of the newest sample of all. */
   get newestMs(): number {
-    return this.startMs + (this.#scrape - 1) * SCRAPE_INTERVAL_MS + Math.max(...this.#offsetMs);
+    return this.startMs + (this.#scrape - 1) * this.intervalMs + Math.max(...this.#offsetMs);
   }
 
   /**
@@ -111,7 +115,7 @@ export class Workload {
   }
 
   timestampOf(target: number, scrape: number): number {
-    return this.startMs + this.#offsetMs[target]! + scrape * SCRAPE_INTERVAL_MS;
+    return this.startMs + this.#offsetMs[target]! + scrape * this.intervalMs;
   }
 
   /** Writes a target's names, its next values and their times into the template. */

@@ -1,0 +1,359 @@
+/**
+ * What do samples cost once they lie in blocks: bytes on disk, and queries over a day and over a month of them?
+ *
+ * Three sets of series are written in order of time, to all servers alike: node_exporter-like targets (mixed data) and a
+ * thousand counters over the last day, and two hundred counters over thirty days, scraped once a minute. Then each server
+ * merges what it has as far as it does by itself: ours is told to (POST /api/v1/admin/compact), VictoriaMetrics too
+ * (/internal/force_merge), Prometheus gets the time. Bytes a sample are those of the blocks' files, divided by the samples in
+ * them; what is still in a head counts for neither. VictoriaMetrics has no head: all of its files count.
+ *
+ * Cold: the server has just been started and the system's file cache is empty. Warm: the same query again, in rounds.
+ */
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { metricsOf } from "../e2e/support/http.ts";
+import { until } from "../e2e/support/until.ts";
+import type { Workspace } from "../e2e/support/workspace.ts";
+import { budgets, judge, type Verdict } from "./support/budgets.ts";
+import { diskBytes } from "./support/process-usage.ts";
+import type { Benchmark, BenchOptions, Row, Section } from "./support/report.ts";
+import {
+  BenchServer,
+  chosen,
+  prometheus,
+  tsdb,
+  victoriaMetrics,
+  withWorkspace,
+  type Product,
+} from "./support/servers.ts";
+import { median, quantile } from "./support/statistics.ts";
+import { firstDifference, parseAnswer, timedQuery, type Query } from "./support/timed-query.ts";
+import { prepare, sendAll } from "./support/write-load.ts";
+import { httpRequests } from "./workloads/http-requests.ts";
+import { nodeExporter } from "./workloads/node-exporter.ts";
+import type { Population } from "./workloads/population.ts";
+import { Workload } from "./workloads/write-requests.ts";
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+const MINUTE_MS = 60_000;
+/** Written before the next piece of time is begun; Prometheus takes what is at most an hour behind its newest sample. */
+const PIECE_MS = HOUR_MS / 2;
+const SAMPLES_PER_REQUEST = 60_000;
+const TOLERANCE = 1e-9;
+
+/** Two hundred of the counters, under a name of their own. */
+const monthly: Population = {
+  ...httpRequests,
+  series: httpRequests.series
+    .slice(0, 200)
+    .map(({ labels, kind }) => ({ labels: { ...labels, __name__: "api_calls_total" }, kind })),
+};
+
+const TSDB_FLAGS = ["--query-max-series=1000000", "--query-max-samples=100000000", "--retention=60d"];
+const VICTORIA_METRICS_FLAGS = ["-retentionPeriod=3"];
+const PROMETHEUS_FLAGS = ["--storage.tsdb.retention.time=60d"];
+
+interface Case {
+  readonly query: string;
+  readonly rangeMs: number;
+  readonly stepMs: number;
+  readonly isBudget: boolean;
+}
+
+interface Measured {
+  readonly coldMs: number[];
+  readonly coldCpuMs: number[];
+  readonly warmMs: number[];
+  readonly warmCpuMs: number[];
+}
+
+interface Size {
+  readonly blockBytes: number;
+  readonly samples: number;
+}
+
+export const blocks: Benchmark = {
+  name: "blocks",
+  question: "What do samples cost once they lie in blocks: on disk, and in queries over a day and a month?",
+  run: (options) =>
+    withWorkspace("blocks", async (workspace) => {
+      const servers: BenchServer[] = [];
+      for (const product of chosen(
+        [
+          tsdb({ flags: TSDB_FLAGS, profileDir: options.profileDir }),
+          victoriaMetrics(VICTORIA_METRICS_FLAGS),
+          prometheus(PROMETHEUS_FLAGS),
+        ],
+        options.servers,
+      ))
+        servers.push(await BenchServer.start(product, workspace));
+      const spans = options.isQuick
+        ? { dayMs: DAY_MS / 4, monthMs: 3 * DAY_MS, targetCount: 1 }
+        : { dayMs: DAY_MS, monthMs: 30 * DAY_MS, targetCount: 10 };
+      const { endMs, sampleCount } = await load(servers, spans, options);
+      for (const server of servers) await settle(server, options);
+      const sizes = servers.map((server) => sizeOf(server, sampleCount));
+      const written = servers.map((server, i) => writtenRow(server, sizes[i]!));
+
+      const cases = casesOver(spans);
+      const queries = cases.map(({ query, rangeMs, stepMs }): Query => ({
+        query,
+        timeMs: endMs,
+        range: { lengthMs: rangeMs, stepMs },
+      }));
+      const notes = await compareAnswers(servers, queries);
+      for (const server of servers) await server.stop();
+      const measured: Measured[][] = [];
+      for (const { product } of servers) measured.push(await measureServer(product, workspace, queries, options));
+      return {
+        sections: [
+          { title: "Written and merged", rows: written },
+          ...cases.map((asked, i) => querySection(asked, servers, measured, i)),
+        ],
+        verdicts: [
+          ...sizeVerdicts(servers, sizes),
+          ...cases.flatMap((asked, i) => (asked.isBudget ? queryVerdicts(asked, servers, measured, i) : [])),
+        ],
+        notes: [...notes, `${sampleCount.toLocaleString("en-US")} samples; ours with ${TSDB_FLAGS.join(" ")}`],
+      };
+    }),
+};
+
+interface Spans {
+  readonly dayMs: number;
+  readonly monthMs: number;
+  readonly targetCount: number;
+}
+
+function casesOver({ dayMs, monthMs }: Spans): Case[] {
+  const day = { rangeMs: dayMs, stepMs: MINUTE_MS, isBudget: false };
+  const month = { rangeMs: monthMs, stepMs: HOUR_MS, isBudget: false };
+  return [
+    { ...day, query: "sum(rate(http_requests_total[5m]))", isBudget: true },
+    { ...day, query: "max by (handler) (max_over_time(http_requests_total[1h]))" },
+    { ...month, query: "sum by (code) (rate(api_calls_total[1h]))" },
+    { ...month, query: "max by (handler) (max_over_time(api_calls_total[6h]))" },
+    { ...month, query: "api_calls_total" },
+  ];
+}
+
+/** Cold first: each round starts the server anew on an empty file cache. Then warm ones, on the last that was started. */
+async function measureServer(
+  product: Product,
+  workspace: Workspace,
+  asked: readonly Query[],
+  { isQuick, progress, rounds }: BenchOptions,
+): Promise<Measured[]> {
+  const result = asked.map((): Measured => ({ coldMs: [], coldCpuMs: [], warmMs: [], warmCpuMs: [] }));
+  const coldRounds = isQuick ? 1 : 3;
+  for (const [i, query] of asked.entries()) {
+    for (let round = 0; round < coldRounds; round++) {
+      const server = await BenchServer.start(product, workspace);
+      await sleep(1000);
+      dropFileCache();
+      await timed(server, query, result[i]!.coldMs, result[i]!.coldCpuMs);
+      await server.stop();
+    }
+    progress(`${product.name}: ${query.query} cold`);
+  }
+  const server = await BenchServer.start(product, workspace);
+  const warmRounds = rounds ?? (isQuick ? 2 : 10);
+  for (let round = 0; round <= warmRounds; round++)
+    for (const [i, query] of asked.entries()) {
+      // The first round warms up.
+      const { warmMs, warmCpuMs } = round === 0 ? { warmMs: [], warmCpuMs: [] } : result[i]!;
+      await timed(server, query, warmMs, warmCpuMs);
+    }
+  await server.stop();
+  progress(`${product.name}: warm`);
+  return result;
+}
+
+async function timed(server: BenchServer, query: Query, ms: number[], cpuMs: number[]): Promise<void> {
+  const before = server.cpuSeconds();
+  const answer = await timedQuery(server.url, query);
+  if (answer.status !== 200) throw new Error(`${server.name}: ${query.query}: ${answer.body.toString("utf8", 0, 600)}`);
+  ms.push(answer.ms);
+  cpuMs.push((server.cpuSeconds() - before) * 1000);
+}
+
+/** Writes all sets, piece of time by piece of time. */
+async function load(
+  servers: readonly BenchServer[],
+  { monthMs, dayMs, targetCount }: Spans,
+  { connections, progress }: BenchOptions,
+): Promise<{ readonly endMs: number; readonly sampleCount: number }> {
+  const endMs = Math.floor(Date.now() / PIECE_MS) * PIECE_MS;
+  const sets = [
+    new Workload({ population: monthly, targetCount: 1, startMs: endMs - monthMs, intervalMs: MINUTE_MS }),
+    new Workload({ population: httpRequests, targetCount: 1, startMs: endMs - dayMs }),
+    new Workload({ population: nodeExporter, targetCount, startMs: endMs - dayMs }),
+  ];
+  let sampleCount = 0;
+  for (let pieceEndMs = endMs - monthMs + PIECE_MS; pieceEndMs <= endMs; pieceEndMs += PIECE_MS) {
+    for (const workload of sets) {
+      if (pieceEndMs <= workload.startMs) continue;
+      const samplesPerSeries = PIECE_MS / workload.intervalMs;
+      const requests = workload
+        .nextScrape({ samplesPerSeries, samplesPerRequest: SAMPLES_PER_REQUEST })
+        .map(prepare)
+        .toArray();
+      await Promise.all(servers.map(({ port }) => sendAll(requests, { port, connections })));
+      sampleCount += workload.seriesCount * samplesPerSeries;
+    }
+    if (pieceEndMs % DAY_MS < PIECE_MS) progress(`${sampleCount} samples, ${(endMs - pieceEndMs) / DAY_MS} days to go`);
+  }
+  return { endMs, sampleCount };
+}
+
+/** Brings what was written to the form in which a server that runs for long has it. */
+async function settle({ product, url, dataDir }: BenchServer, { progress }: BenchOptions): Promise<void> {
+  progress(`${product.name} merges`);
+  if (product.peer === "VictoriaMetrics") {
+    await fetch(`${url}/internal/force_flush`);
+    await fetch(`${url}/internal/force_merge`);
+    await until(
+      "VictoriaMetrics to merge",
+      async () => {
+        const metrics = await metricsOf(url);
+        return metrics.get("vm_active_force_merges") === 0 ? true : undefined;
+      },
+      { timeoutMs: 300_000, everyMs: 500 },
+    );
+  } else if (product.peer === "Prometheus") {
+    let [before, quiet] = [-1, 0];
+    await until(
+      "Prometheus to compact its head and blocks",
+      async () => {
+        const count = (await metricsOf(url)).get("prometheus_tsdb_compactions_total") ?? 0;
+        quiet = count === before ? quiet + 1 : 0;
+        before = count;
+        // It looks once a minute.
+        return quiet > 75 ? true : undefined;
+      },
+      { timeoutMs: 900_000, everyMs: 1000 },
+    );
+  } else {
+    const response = await fetch(`${url}/api/v1/admin/compact`, { method: "POST" });
+    if (!response.ok) throw new Error(`admin/compact: ${await response.text()}`);
+    // Blocks that were merged go when no query reads them any more.
+    await until(
+      "merged blocks to go",
+      async () => (blockDirs(dataDir).some(({ hasSuccessor }) => hasSuccessor) ? undefined : true),
+      { timeoutMs: 60_000, everyMs: 500 },
+    );
+  }
+  await sleep(3000);
+}
+
+interface BlockDir {
+  readonly path: string;
+  readonly samples: number;
+  /** Whether another block was made from it. */
+  readonly hasSuccessor: boolean;
+}
+
+/** The blocks of a Prometheus, or of ours. */
+function blockDirs(dataDir: string): BlockDir[] {
+  const root = existsSync(join(dataDir, "blocks")) ? join(dataDir, "blocks") : dataDir;
+  const metas = readdirSync(root)
+    .filter((name) => /^[0-9A-HJKMNP-TV-Z]{26}$/.test(name) && existsSync(join(root, name, "meta.json")))
+    .map((name) => ({
+      path: join(root, name),
+      ...(JSON.parse(readFileSync(join(root, name, "meta.json"), "utf8")) as {
+        readonly ulid: string;
+        readonly stats: { readonly numSamples: number };
+        readonly compaction: { readonly parents?: readonly { readonly ulid: string }[] };
+      }),
+    }));
+  const parents = new Set(metas.flatMap(({ compaction }) => (compaction.parents ?? []).map(({ ulid }) => ulid)));
+  return metas.map(({ path, ulid, stats }) => ({ path, samples: stats.numSamples, hasSuccessor: parents.has(ulid) }));
+}
+
+function sizeOf({ product, dataDir }: BenchServer, sampleCount: number): Size {
+  if (product.peer === "VictoriaMetrics") return { blockBytes: diskBytes(dataDir), samples: sampleCount };
+  const dirs = blockDirs(dataDir).filter(({ hasSuccessor }) => !hasSuccessor);
+  return {
+    blockBytes: dirs.reduce((sum, { path }) => sum + diskBytes(path), 0),
+    samples: dirs.reduce((sum, { samples }) => sum + samples, 0),
+  };
+}
+
+const writtenRow = (server: BenchServer, { blockBytes, samples }: Size): Row => ({
+  server: server.name,
+  "B a sample": blockBytes / samples,
+  "MB in blocks": blockBytes / 1e6,
+  "M samples": samples / 1e6,
+  "CPU s so far": server.cpuSeconds(),
+  "RSS MB": server.memory().rssBytes / 1e6,
+  "peak MB": server.memory().peakRssBytes / 1e6,
+});
+
+/** Needs root; without it "cold" only means a server that was just started. */
+function dropFileCache(): void {
+  if (process.getuid?.() === 0) writeFileSync("/proc/sys/vm/drop_caches", "3");
+}
+
+async function compareAnswers(servers: readonly BenchServer[], queries: readonly Query[]): Promise<string[]> {
+  const ours = servers.find(({ product }) => product.peer === undefined);
+  const peer = servers.find(({ product }) => product.peer === "Prometheus");
+  if (ours === undefined || peer === undefined) return ["answers: not compared"];
+  const differences: string[] = [];
+  for (const asked of queries) {
+    const [a, b] = [parseAnswer(await timedQuery(ours.url, asked)), parseAnswer(await timedQuery(peer.url, asked))];
+    const difference = firstDifference(a, b, TOLERANCE);
+    if (difference !== undefined) differences.push(`DIFFERENT ANSWERS: ${asked.query}: ${difference}`);
+  }
+  return differences.length > 0 ? differences : [`answers: the same as Prometheus' within ${TOLERANCE}`];
+}
+
+const querySection = (
+  { query, rangeMs, stepMs }: Case,
+  servers: readonly BenchServer[],
+  measured: readonly (readonly Measured[])[],
+  i: number,
+): Section => ({
+  title: `${query} over ${rangeMs / DAY_MS} d, step ${stepMs / 1000} s`,
+  rows: servers.map((server, s) => {
+    const { coldMs, coldCpuMs, warmMs, warmCpuMs } = measured[s]![i]!;
+    return {
+      server: server.name,
+      "cold ms": median(coldMs),
+      "cold CPU ms": median(coldCpuMs),
+      "warm CPU ms": median(warmCpuMs),
+      "warm p50 ms": quantile(warmMs, 0.5),
+      "warm p99 ms": quantile(warmMs, 0.99),
+    };
+  }),
+});
+
+function sizeVerdicts(servers: readonly BenchServer[], sizes: readonly Size[]): Verdict[] {
+  const ours = servers.findIndex(({ product }) => product.peer === undefined);
+  const bytes = sizes.map(({ blockBytes, samples }) => blockBytes / samples);
+  return servers.flatMap(({ product: { peer } }, i) =>
+    ours < 0 || peer === undefined ? [] : [judge(budgets.blockBytes[peer], "mixed data", bytes[ours]!, bytes[i]!)],
+  );
+}
+
+function queryVerdicts(
+  { query }: Case,
+  servers: readonly BenchServer[],
+  measured: readonly (readonly Measured[])[],
+  i: number,
+): Verdict[] {
+  const ours = servers.findIndex(({ product }) => product.peer === undefined);
+  return servers.flatMap(({ product: { peer } }, s) =>
+    ours < 0 || peer === undefined
+      ? []
+      : [
+          judge(
+            budgets.rangeQuery[peer],
+            `${query}, in blocks`,
+            median(measured[ours]![i]!.warmCpuMs),
+            median(measured[s]![i]!.warmCpuMs),
+          ),
+        ],
+  );
+}
