@@ -44,6 +44,11 @@ const loops: readonly Loop[] = [
     env: { FUZZ_SECONDS: String(FUZZ_SECONDS) },
   },
   {
+    name: "day",
+    says: "a day of 100,000 series, of which 5 % are replaced every hour, at ten times the speed: all must level off",
+    command: ["e2e/day/main.ts"],
+  },
+  {
     name: "mutants",
     says: "a dozen broken databases, each of which the fault tests must tell from the right one",
     command: ["e2e/crash/mutants.ts"],
