@@ -5,9 +5,10 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Promised } from "./ledger.ts";
 import { describeExit, type Lab } from "./lab.ts";
+import { Reader } from "./reader.ts";
 import type { CrashServer, SyncMode } from "./server.ts";
 
-export type FaultKind = "kill" | "syscall" | "power" | "eio" | "lying";
+export type FaultKind = "kill" | "syscall" | "power" | "eio" | "full" | "lying";
 
 export interface Fault {
   readonly says: string;
@@ -23,6 +24,11 @@ export interface Fault {
 
 const bothModes: readonly SyncMode[] = ["always", "interval"];
 const LOAD_MS_MAX = 1_500;
+/** What a nearly full disk has left: less than the reserve that the server keeps. */
+const LEFT_BYTES = 24 * 1024 * 1024;
+/** Two seconds are promised, and five; a busy machine gets some more. */
+const FULL_MS_MAX = 6_000;
+const WRITABLE_MS_MAX = 10_000;
 /** Only the calls that are meant stop the server for strace. Does not work for signals: they would not be delivered. */
 const filtered = ["--seccomp-bpf"];
 
@@ -126,6 +132,36 @@ export const faults: Readonly<Record<FaultKind, Fault>> = {
     },
   },
 
+  full: {
+    says: "a disk that fills up under load, then has room again without a restart; then SIGKILL",
+    needsVolume: true,
+    perLab: 2,
+    syncModes: bothModes,
+    promised: () => "all",
+    async cause(lab) {
+      const { random, sender, volume } = lab;
+      const server = await lab.ready();
+      const url = await server.url();
+      const sending = sender.run(url);
+      await Promise.race([delay(random.between(50, LOAD_MS_MAX)), sending]);
+      const isBrimful = random.chance(0.5);
+      volume.fill(isBrimful ? 0 : LEFT_BYTES);
+      await soon(lab, "refuses writes on a full disk", FULL_MS_MAX, () => sender.unavailable > 0);
+      const reader = new Reader(url);
+      await reader.shard(0);
+      reader.close();
+      const how = random.chance(0.5) ? "grow" : "free";
+      volume.relieve(how);
+      await soon(lab, "accepts writes again", WRITABLE_MS_MAX, () => sender.ackedSinceUnavailable > 0);
+      await delay(random.between(0, 500));
+      if (how === "grow") volume.relieve("free");
+      await server.end("SIGKILL");
+      sender.stop();
+      await sending;
+      return `${isBrimful ? "brimful" : "nearly full"}, ${how === "grow" ? "made larger" : "room made"}`;
+    },
+  },
+
   lying: {
     says: "the negative control: fdatasync and fsync that do nothing, then a power cut. It must lose data",
     needsVolume: true,
@@ -157,6 +193,11 @@ function killPoints(dataDir: string): readonly { call: string; paths: readonly s
     { call: "openat", paths: files, last: 10 },
     { call: "pread64", paths: files, last: 10 },
     { call: "ftruncate", paths: files, last: 2 },
+    // Blocks are made and go while the server runs.
+    { call: "rename", paths: [], last: 8 },
+    { call: "mkdir", paths: [], last: 8 },
+    { call: "rmdir", paths: [], last: 4 },
+    { call: "unlink", paths: [], last: 24 },
   ];
 }
 
@@ -190,6 +231,16 @@ async function cutPower(lab: Lab, server: CrashServer, sending?: Promise<void>):
   await server.end("SIGKILL");
   await sending;
   lab.volume.restore();
+}
+
+/** @throws when it does not become so in time, or the server ends */
+async function soon({ server }: Lab, what: string, timeoutMs: number, isSo: () => boolean): Promise<void> {
+  const endMs = performance.now() + timeoutMs;
+  while (!isSo()) {
+    if (server?.exit) throw new Error(`The server ended before it ${what}: ${describeExit(server)}`);
+    if (performance.now() > endMs) throw new Error(`It is ${timeoutMs / 1000} s, and the server never ${what}`);
+    await delay(20);
+  }
 }
 
 const HEAL_MS_MAX = 20_000;

@@ -37,7 +37,7 @@ interface Totals {
 }
 
 /** How many of a hundred faults are of each kind. */
-const shares: Readonly<Record<FaultKind, number>> = { kill: 35, syscall: 30, power: 25, eio: 7, lying: 3 };
+const shares: Readonly<Record<FaultKind, number>> = { kill: 30, syscall: 30, power: 23, eio: 7, full: 7, lying: 3 };
 const kinds = Object.keys(shares) as FaultKind[];
 
 const { values: flags } = parseArgs({
@@ -161,8 +161,8 @@ function missingTools(wanted: readonly FaultKind[]): string[] {
   const cuts = wanted.some((kind) => faults[kind].needsVolume);
   if (cuts && process.getuid?.() !== 0) missing.push("power cuts mount file systems, which only root may");
   const commands = [
-    ...(wanted.some((kind) => kind !== "kill" && kind !== "power") ? ["strace"] : []),
-    ...(cuts ? ["mkfs.ext4", "mkfs.xfs", "xfs_io", "mount"] : []),
+    ...(wanted.some((kind) => ["syscall", "eio", "lying"].includes(kind)) ? ["strace"] : []),
+    ...(cuts ? ["mkfs.ext4", "mkfs.xfs", "xfs_io", "xfs_growfs", "resize2fs", "losetup", "fallocate", "mount"] : []),
   ].filter((command) => !has(command));
   if (commands.length > 0)
     missing.push(`missing: ${commands.join(", ")} (Debian: apt-get install strace e2fsprogs xfsprogs)`);

@@ -54,6 +54,8 @@ export class CrashServer {
       "200ms",
       "--wal-segment-size",
       "1MiB",
+      "--compaction-interval",
+      "1s",
       "--query-max-concurrency",
       "2",
       "--query-timeout",

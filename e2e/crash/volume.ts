@@ -4,7 +4,7 @@
  * disk, and after the next mount all is gone that was not made durable before.
  */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, rmSync } from "node:fs";
+import { mkdirSync, rmSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 
 export interface Volume {
@@ -14,6 +14,10 @@ export interface Volume {
   cut(): void;
   /** Brings the disk back after a cut, with what it kept. No process may use it. */
   restore(): void;
+  /** Takes all of its space but `leftBytes`. */
+  fill(leftBytes: number): void;
+  /** Gives back what `fill` took: by making room, or by making the volume larger. */
+  relieve(how: "free" | "grow"): void;
   /** Gives it back, data and all. */
   discard(): void;
 }
@@ -29,12 +33,18 @@ export function plainVolume(dir: string): Volume {
       throw new Error("Only a volume of its own can lose power");
     },
     restore() {},
+    fill: () => {
+      throw new Error("Only a volume of its own can be filled");
+    },
+    relieve() {},
     discard: () => rmSync(dataDir, { recursive: true }),
   };
 }
 
 /** XFS refuses to be smaller than 300 MB. */
 const imageBytes: Readonly<Record<FileSystem, string>> = { ext4: "192M", xfs: "320M" };
+/** What a volume that is made larger gets: more than any reserve. */
+const GROWTH = "192M";
 /** ext4 writes its journal every 5 s by itself: too good for a test of what was not synced. */
 const mountOptions: Readonly<Record<FileSystem, string>> = { ext4: "loop,commit=60", xfs: "loop" };
 
@@ -43,18 +53,31 @@ export function loopVolume(dir: string, type: FileSystem): Volume {
   mkdirSync(mountPoint);
   run("truncate", "-s", imageBytes[type], image);
   run(`mkfs.${type}`, "-q", ...(type === "ext4" ? ["-F"] : []), image);
-  const mount = (): void => run("mount", "-t", type, "-o", mountOptions[type], image, mountPoint);
+  const mount = (): void => void run("mount", "-t", type, "-o", mountOptions[type], image, mountPoint);
   mount();
   const dataDir = join(mountPoint, "data");
+  const ballast = join(mountPoint, "ballast");
   mkdirSync(dataDir);
   // The directory itself belongs to whoever made the volume, and stays.
   run("sync", "-f", dataDir);
   return {
     dataDir,
-    cut: () => run("xfs_io", "-x", "-c", "shutdown", mountPoint),
+    cut: () => void run("xfs_io", "-x", "-c", "shutdown", mountPoint),
     restore() {
       run("umount", mountPoint);
       mount();
+    },
+    fill(leftBytes) {
+      const { bavail, bsize } = statfsSync(mountPoint);
+      run("fallocate", "-l", String(bavail * bsize - leftBytes), ballast);
+    },
+    relieve(how) {
+      if (how === "free") return rmSync(ballast);
+      run("truncate", "-s", `+${GROWTH}`, image);
+      const device = run("losetup", "-n", "-O", "NAME", "-j", image).trim();
+      run("losetup", "-c", device);
+      if (type === "xfs") run("xfs_growfs", mountPoint);
+      else run("resize2fs", device);
     },
     discard() {
       run("umount", mountPoint);
@@ -64,7 +87,8 @@ export function loopVolume(dir: string, type: FileSystem): Volume {
   };
 }
 
-function run(command: string, ...args: readonly string[]): void {
-  const { status, stderr, error } = spawnSync(command, args, { encoding: "utf8" });
+function run(command: string, ...args: readonly string[]): string {
+  const { status, stdout, stderr, error } = spawnSync(command, args, { encoding: "utf8" });
   if (status !== 0) throw new Error(`${command} ${args.join(" ")}: ${error?.message ?? stderr.trim()}`);
+  return stdout;
 }
