@@ -150,7 +150,7 @@ export const faults: Readonly<Record<FaultKind, Fault>> = {
       const reader = new Reader(url);
       await reader.shard(0);
       reader.close();
-      const how = random.chance(0.5) ? "grow" : "free";
+      const how = volume.canGrow && random.chance(0.5) ? "grow" : "free";
       volume.relieve(how);
       await soon(lab, "accepts writes again", WRITABLE_MS_MAX, () => sender.ackedSinceUnavailable > 0);
       await delay(random.between(0, 500));

@@ -162,7 +162,7 @@ function missingTools(wanted: readonly FaultKind[]): string[] {
   if (cuts && process.getuid?.() !== 0) missing.push("power cuts mount file systems, which only root may");
   const commands = [
     ...(wanted.some((kind) => ["syscall", "eio", "lying"].includes(kind)) ? ["strace"] : []),
-    ...(cuts ? ["mkfs.ext4", "mkfs.xfs", "xfs_io", "xfs_growfs", "resize2fs", "losetup", "fallocate", "mount"] : []),
+    ...(cuts ? ["mkfs.ext4", "mkfs.xfs", "xfs_io", "xfs_growfs", "losetup", "fallocate", "mount"] : []),
   ].filter((command) => !has(command));
   if (commands.length > 0)
     missing.push(`missing: ${commands.join(", ")} (Debian: apt-get install strace e2fsprogs xfsprogs)`);

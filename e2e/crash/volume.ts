@@ -14,6 +14,8 @@ export interface Volume {
   cut(): void;
   /** Brings the disk back after a cut, with what it kept. No process may use it. */
   restore(): void;
+  /** Whether it can be made larger while it is mounted. */
+  readonly canGrow: boolean;
   /** Takes all of its space but `leftBytes`. */
   fill(leftBytes: number): void;
   /** Gives back what `fill` took: by making room, or by making the volume larger. */
@@ -29,6 +31,7 @@ export function plainVolume(dir: string): Volume {
   mkdirSync(dataDir);
   return {
     dataDir,
+    canGrow: false,
     cut: () => {
       throw new Error("Only a volume of its own can lose power");
     },
@@ -62,6 +65,8 @@ export function loopVolume(dir: string, type: FileSystem): Volume {
   run("sync", "-f", dataDir);
   return {
     dataDir,
+    // ext4 asks for a capability (CAP_SYS_RESOURCE) that containers lack.
+    canGrow: type === "xfs",
     cut: () => void run("xfs_io", "-x", "-c", "shutdown", mountPoint),
     restore() {
       run("umount", mountPoint);
@@ -76,8 +81,7 @@ export function loopVolume(dir: string, type: FileSystem): Volume {
       run("truncate", "-s", `+${GROWTH}`, image);
       const device = run("losetup", "-n", "-O", "NAME", "-j", image).trim();
       run("losetup", "-c", device);
-      if (type === "xfs") run("xfs_growfs", mountPoint);
-      else run("resize2fs", device);
+      run("xfs_growfs", mountPoint);
     },
     discard() {
       run("umount", mountPoint);
