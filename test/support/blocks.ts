@@ -8,7 +8,7 @@ import { SeriesSeeds } from "../../src/tsdb/block/series-seed.ts";
 import { loadKernelModule } from "../../src/tsdb/kernel/load.ts";
 import { PrivateMemory } from "../../src/tsdb/kernel/private-memory.ts";
 import { compareLabelSets, type LabelSet } from "../../src/tsdb/model/labels.ts";
-import { CHUNK_XOR } from "../../src/tsdb/storage.ts";
+import { CHUNK_PACKED, CHUNK_XOR } from "../../src/tsdb/storage.ts";
 import type { Vfs } from "../../src/base/vfs.ts";
 import type { Sample } from "./columns.ts";
 import { decodeXorChunk, encodeXorChunk } from "./xor-chunk-twin.ts";
@@ -26,20 +26,36 @@ const kernel = loadKernelModule({ debug: true });
 
 export const newMemory = (): PrivateMemory => new PrivateMemory(kernel);
 
-/** Adds up the hashes of samples as the kernel does. */
-export function hashOf(memory: PrivateMemory, seed: bigint, samples: readonly Sample[]): bigint {
+/** Clears the memory and puts samples into it. */
+function columnsOf(memory: PrivateMemory, samples: readonly Sample[]): readonly [number, number, number] {
   memory.clear();
   const times = memory.reserve(8 * samples.length);
   const values = memory.reserve(8 * samples.length);
   memory.column(times, samples.length).set(samples.map(({ timeMs }) => timeMs));
   const bits = new BigUint64Array(memory.bytes.buffer, values, samples.length);
   bits.set(samples.map(({ value }) => value));
-  return memory.kernel.hashSamples(times, values, samples.length, seed);
+  return [times, values, samples.length];
 }
 
-type WriteOptions = Pick<BlockWriterOptions, "vfs" | "blocksDir"> & Partial<BlockWriterOptions>;
+/** Adds up the hashes of samples as the kernel does. */
+export const hashOf = (memory: PrivateMemory, seed: bigint, samples: readonly Sample[]): bigint =>
+  memory.kernel.hashSamples(...columnsOf(memory, samples), seed);
 
-/** Writes and publishes a block of XOR chunks. */
+const encodeXor = (samples: readonly Sample[]): Uint8Array =>
+  encodeXorChunk(samples.map(({ timeMs, value }) => ({ timestampMs: BigInt(timeMs), value })));
+
+function encodePacked(memory: PrivateMemory, samples: readonly Sample[]): Uint8Array {
+  const columns = columnsOf(memory, samples);
+  const bytesMax = 128 + 32 * samples.length;
+  const [chunk, scratch] = [memory.reserve(bytesMax), memory.reserve(4096 + 16 * samples.length)];
+  const chunkBytes = memory.kernel.packedEncode(...columns, chunk, bytesMax, scratch);
+  return memory.bytes.slice(chunk, chunk + chunkBytes);
+}
+
+type WriteOptions = Pick<BlockWriterOptions, "vfs" | "blocksDir"> &
+  Partial<BlockWriterOptions> & { readonly packed?: boolean };
+
+/** Writes and publishes a block of XOR chunks, or of packed ones. */
 export async function writeBlock(options: WriteOptions, series: readonly BlockSeries[]): Promise<FinishedBlock> {
   const symbols = options.symbols ?? SymbolTable.of(series.flatMap(({ labels }) => labels.flat()));
   const times = series.flatMap(({ chunks }) => chunks.flatMap((chunk) => chunk.map(({ timeMs }) => timeMs)));
@@ -57,8 +73,8 @@ export async function writeBlock(options: WriteOptions, series: readonly BlockSe
     await writer.add(
       numbers,
       chunks.map((samples) => ({
-        encoding: CHUNK_XOR,
-        data: encodeXorChunk(samples.map(({ timeMs, value }) => ({ timestampMs: BigInt(timeMs), value }))),
+        encoding: options.packed ? CHUNK_PACKED : CHUNK_XOR,
+        data: options.packed ? encodePacked(memory, samples) : encodeXor(samples),
         mint: samples[0]!.timeMs,
         maxt: samples.at(-1)!.timeMs,
         sampleCount: samples.length,

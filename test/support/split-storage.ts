@@ -1,7 +1,8 @@
 /**
- * Series spread at random over two blocks and the head of a database, there in order or late, so that whoever reads all
- * together finds just these series. Samples lie in one place or in several; what must not be seen is there as well: other
- * values in places that count later, samples that are deleted, and in-order samples of the head below its floor.
+ * Series spread at random over two blocks, packed or not, and the head of a database, there in order or late, so that
+ * whoever reads all together finds just these series. Samples lie in one place or in several; what must not be seen is there
+ * as well: other values in places that count later, samples that are deleted, and in-order samples of the head below its
+ * floor.
  */
 import { BlockStorage } from "../../src/tsdb/block/block-storage.ts";
 import { replaceTombstones, Tombstones } from "../../src/tsdb/block/tombstones.ts";
@@ -52,7 +53,9 @@ export async function splitStorage(series: readonly FakeSeries[], random: Random
     );
     if (rejections.length > 0) throw new Error(JSON.stringify(rejections));
   }
-  const refs = await Promise.all([ULID_A, ULID_B].map((ulid, block) => writeSplit(vfs, ulid, split, block as 0 | 1)));
+  const refs = await Promise.all(
+    [ULID_A, ULID_B].map((ulid, block) => writeSplit(vfs, ulid, split, block as 0 | 1, random.chance(0.5))),
+  );
 
   const attachment = database.attach()!;
   const head = new HeadStorage(attachment, vfs);
@@ -125,6 +128,7 @@ async function writeSplit(
   ulid: string,
   split: readonly Split[],
   block: 0 | 1,
+  packed: boolean,
 ): Promise<BlockRef | undefined> {
   const there = split
     .filter(({ blocks }) => blocks[block].size > 0)
@@ -133,7 +137,7 @@ async function writeSplit(
   const cut = (samples: readonly Sample[]) =>
     Array.from({ length: Math.ceil(samples.length / 7) }, (_, i) => samples.slice(7 * i, 7 * i + 7));
   const series = there.map(({ labels, blocks }) => ({ labels, chunks: cut(inOrder(blocks[block])) }));
-  const { meta } = await writeBlock({ vfs, blocksDir: BLOCKS_DIR, ulid }, series);
+  const { meta } = await writeBlock({ vfs, blocksDir: BLOCKS_DIR, ulid, packed }, series);
   const opened = openBlock(vfs, `${BLOCKS_DIR}/${ulid}`);
   const tombstones = new Tombstones();
   for (const [i, id] of opened.index.allPostings().entries())
