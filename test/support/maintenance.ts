@@ -8,7 +8,7 @@ import { SeriesEntry } from "../../src/tsdb/index/series-entry.ts";
 import { loadKernelModule } from "../../src/tsdb/kernel/load.ts";
 import { PrivateMemory } from "../../src/tsdb/kernel/private-memory.ts";
 import { formatLabelSet, type LabelSet } from "../../src/tsdb/model/labels.ts";
-import type { JobEnvironment, JobTable } from "../../src/tsdb/maintenance/job-context.ts";
+import type { JobEnvironment } from "../../src/tsdb/maintenance/job-context.ts";
 import { jobs } from "../../src/tsdb/maintenance/jobs.ts";
 import type { LoadedBlock } from "../../src/tsdb/maintenance/protocol.ts";
 import { InlineRunner } from "../../src/tsdb/maintenance/runner-inline.ts";
@@ -37,7 +37,7 @@ export const environmentOn = (vfs: Vfs, overrides: Partial<JobEnvironment> = {})
 };
 
 export const runnerOn = (vfs: Vfs, overrides?: Partial<JobEnvironment>): InlineRunner =>
-  new InlineRunner(jobs as JobTable, environmentOn(vfs, overrides));
+  new InlineRunner(jobs, environmentOn(vfs, overrides));
 
 /** Samples by series, in text, then by time: the bits of their values. */
 export type FlatSamples = Map<string, Map<number, bigint>>;

@@ -31,6 +31,8 @@ export interface BlockWriterOptions {
   /** Times of all samples; maxTime is exclusive. ms. */
   readonly minTime: number;
   readonly maxTime: number;
+  /** Whether the block's times are those of its first and last sample, which then lie within these. */
+  readonly hasTightTimes?: boolean;
   readonly compaction: BlockMeta["compaction"];
   readonly chunkFileBytesMax?: number;
 }
@@ -61,6 +63,8 @@ export class BlockWriter {
   readonly #encodings = new Set<number>();
   #sampleCount = 0;
   #hash = 0n;
+  #mint = Number.POSITIVE_INFINITY;
+  #maxt = Number.NEGATIVE_INFINITY;
 
   private constructor(options: BlockWriterOptions, dir: string, index: IndexWriter) {
     this.#options = options;
@@ -103,6 +107,8 @@ export class BlockWriter {
       series.addChunk(mint, maxt, await this.#chunks.add(encoding, data));
       this.#sampleCount += sampleCount;
       this.#encodings.add(encoding);
+      this.#mint = Math.min(this.#mint, mint);
+      this.#maxt = Math.max(this.#maxt, maxt);
     }
     this.#hash = BigInt.asUintN(64, this.#hash + hash);
     await this.#index.add(series);
@@ -110,13 +116,14 @@ export class BlockWriter {
 
   /** Writes all that is left and syncs it, the directories too. */
   async finish(): Promise<FinishedBlock> {
-    const { vfs, ulid, minTime, maxTime, compaction } = this.#options;
+    const { vfs, ulid, compaction, hasTightTimes = false } = this.#options;
+    const isTight = hasTightTimes && this.#sampleCount > 0;
     const index = await this.#index.finish();
     const chunkFiles = await this.#chunks.finish();
     const meta: BlockMeta = {
       ulid,
-      minTime,
-      maxTime,
+      minTime: isTight ? this.#mint : this.#options.minTime,
+      maxTime: isTight ? this.#maxt + 1 : this.#options.maxTime,
       stats: {
         numSamples: this.#sampleCount,
         numSeries: this.#index.seriesCount,

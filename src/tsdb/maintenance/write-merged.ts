@@ -33,6 +33,10 @@ export interface NewBlock {
   /** In the order in which their samples count. */
   readonly sources: readonly SeriesSource[];
   readonly packed: boolean;
+  /** Where sources have their chunks already; a memory of its own otherwise. */
+  readonly memory?: PrivateMemory;
+  /** Whether its times are those of its samples, not those given. */
+  readonly hasTightTimes?: boolean;
 }
 
 const CACHE_BYTES = 4 * 1024 * 1024;
@@ -63,11 +67,10 @@ export async function writeMerged(context: JobContext, block: NewBlock): Promise
 
 async function fill(
   { module, log, pause, progress }: JobContext,
-  { packed, ulid }: NewBlock,
+  { packed, ulid, memory = new PrivateMemory(module) }: NewBlock,
   merge: SourceMerge,
   writer: BlockWriter,
 ): Promise<readonly StillDeleted[]> {
-  const memory = new PrivateMemory(module);
   const total = merge.seriesCount;
   const { stillDeleted, leftOutCount } = await merge.writeTo(writer, {
     memory,

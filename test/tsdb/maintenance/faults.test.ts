@@ -47,9 +47,13 @@ beforeAll(async () => {
   before = sorted(readBlocks(disk, ulids.map(dirOf)));
 });
 
+const SNAPSHOT_DIR = `${DATA_DIR}/snapshots/now`;
+
 interface Loaded {
   readonly state: ReturnType<typeof sorted>;
   readonly result: JobResults["load"];
+  /** What the snapshot holds; undefined: there is none. */
+  readonly snapshot: ReturnType<typeof sorted> | undefined;
 }
 
 /** Loads, twice, and says what there is then. */
@@ -61,7 +65,15 @@ async function load(found: MemoryVfs): Promise<Loaded> {
   const again = await runnerOn(found).run({ kind: "load" });
   expect(again).toEqual(result);
   expect(await treeOf(found, DATA_DIR)).toEqual(names);
-  return { state: sorted(readBlocks(found, dirsOf(result.blocks))), result };
+  const snapshot = (await found.exists(SNAPSHOT_DIR))
+    ? sorted(
+        readBlocks(
+          found,
+          (await found.list(SNAPSHOT_DIR)).map((name) => `${SNAPSHOT_DIR}/${name}`),
+        ),
+      )
+    : undefined;
+  return { state: sorted(readBlocks(found, dirsOf(result.blocks))), result, snapshot };
 }
 
 async function treeOf(vfs: Vfs, dir: string): Promise<string[]> {
@@ -133,6 +145,15 @@ const cases: readonly Case[] = [
       if (isDone) expect(isAside).toBe(true);
       expect(state).toEqual(isAside ? sorted(readBlocks(disk, [dirOf(ulids[1]!)])) : before);
       if (isAside) expect(result.quarantined[0]).toMatchObject({ ulid: ulids[0], minTime: 0, maxTime: 81 });
+    },
+  },
+  {
+    name: "a snapshot",
+    job: () => ({ kind: "snapshot", name: "now", ulids, head: undefined, reserveBytes: 0 }),
+    judge({ state, result, snapshot }, isDone) {
+      expect(state).toEqual(before);
+      expect(result.quarantined).toEqual([]);
+      if (isDone || snapshot !== undefined) expect(snapshot).toEqual(before);
     },
   },
   {
