@@ -9,10 +9,11 @@ import type { Clock, Timer } from "../../base/clock.ts";
 import { TsdbError } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { HeadAttachment } from "../db.ts";
+import type { HeldView } from "../db/views.ts";
 import type { AnswerStream } from "./answer-stream.ts";
 import type { QueryJob, WorkerSetup } from "./protocol.ts";
 import { WorkerHandle } from "./worker-handle.ts";
-import type { HeldView, Task } from "./worker-handle.ts";
+import type { Task } from "./worker-handle.ts";
 
 export interface QueryPoolOptions {
   /** The module that a worker runs: worker.ts, or a fake in tests. */

@@ -10,16 +10,10 @@ import { assert } from "../../base/assert.ts";
 import type { Clock, Timer } from "../../base/clock.ts";
 import { TsdbError, errnoOf, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
+import type { HeldView } from "../db/views.ts";
 import { AnswerStream } from "./answer-stream.ts";
 import { CONTROL, CONTROL_BYTES, CREDITS_AT_START, CREDITS_TO_STOP } from "./protocol.ts";
-import type { View } from "../storage.ts";
 import type { QueryJob, RunMessage, WorkerMessage, WorkerSetup } from "./protocol.ts";
-
-/** A view that is held: what it names stays until it is released. */
-export interface HeldView {
-  readonly view: View;
-  release(): void;
-}
 
 /** One query, from the moment it is asked until its answer begins or fails. */
 export interface Task {
