@@ -9,6 +9,7 @@ const bytesField = (field: number, bytes: readonly number[]): number[] => [
   ...varint(BigInt(bytes.length)),
   ...bytes,
 ];
+const numberField = (field: number, encoded: readonly number[]): number[] => [field * 8, ...encoded];
 const double = (field: number, value: number): number[] => [
   field * 8 + 1,
   ...new Uint8Array(Float64Array.of(value).buffer),
@@ -17,14 +18,14 @@ const textField = (field: number, text: string): number[] => bytesField(field, [
 
 /** A histogram of schema 0 that has seen `count` observations in each of three buckets. */
 const histogram = (timestamp: number, count: number): number[] => [
-  ...[1 * 8, ...varint(BigInt(3 * count))],
+  ...numberField(1, varint(BigInt(3 * count))),
   ...double(3, 10 * count),
-  ...[4 * 8, ...zigzag(0)],
+  ...numberField(4, zigzag(0)),
   ...double(5, 1e-128),
   // One span: three buckets from 0 on. Of the counts the first, and then by how much each differs from the one before.
-  ...bytesField(11, [1 * 8, ...zigzag(0), 2 * 8, 3]),
+  ...bytesField(11, [...numberField(1, zigzag(0)), ...numberField(2, [3])]),
   ...bytesField(12, [...zigzag(count), ...zigzag(0), ...zigzag(0)]),
-  ...[15 * 8, ...varint(BigInt(timestamp))],
+  ...numberField(15, varint(BigInt(timestamp))),
 ];
 
 /** Series `histogram{i="0"}` and so on, each with the same times. */
