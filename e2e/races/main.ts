@@ -1,7 +1,7 @@
 /**
  * Readers against the writer on shared memory, for as long as is asked: `node e2e/races/main.ts --seconds 600`. First the
  * release build until at least 10 M cells were recycled, then the debug build, whose canaries fill what is freed; at last
- * the debug build with epochs switched off, where torn reads must show, or the race would not see any.
+ * the debug build with epochs switched off, and with views, where torn reads must show, or the race would not see any.
  *   --seconds N   of the first two parts together (default 120)
  *   --cells N     recycled in the first part at least (default 10,000,000)
  *   --seed N      repeats the choices of a run, if not its timing
@@ -25,6 +25,7 @@ const seed = Number(values.seed);
 function print(part: string, result: RaceResult): void {
   const figures = [
     `${(result.cellsRecycled / 1e6).toFixed(2)} M cells recycled`,
+    `${(result.seriesCollected / 1e3).toFixed(1)} k series collected`,
     `${(result.samplesWritten / 1e6).toFixed(1)} M samples written`,
     `${(result.samplesRead / 1e6).toFixed(1)} M read`,
     `${(result.seriesSelected / 1e6).toFixed(2)} M series selected`,
@@ -42,6 +43,9 @@ const debug = await race({ ...enough, seconds: seconds * 0.3, debug: true });
 print("debug build", debug);
 const broken = await race({ ...enough, seconds: WITHOUT_EPOCHS_SECONDS, debug: true, withoutEpochs: true });
 print("debug build without epochs", broken);
+const blind = await race({ ...enough, seconds: WITHOUT_EPOCHS_SECONDS, debug: true, withoutViews: true });
+print("debug build without views", blind);
 
 if (release.torn + debug.torn > 0) throw new Error("Torn reads were found");
+if (blind.torn === 0) throw new Error("Without views nothing was torn: this race cannot see what it looks for");
 if (broken.torn === 0) throw new Error("Without epochs nothing was torn: this race cannot see what it looks for");

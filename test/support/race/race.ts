@@ -42,12 +42,15 @@ export interface RaceOptions {
   readonly debug: boolean;
   /** Frees what readers may still follow, in the debug build; ends with the first torn read. */
   readonly withoutEpochs?: boolean;
+  /** The same with what views may still see. */
+  readonly withoutViews?: boolean;
 }
 
 export interface RaceResult {
   readonly seconds: number;
   readonly samplesWritten: number;
   readonly cellsRecycled: number;
+  readonly seriesCollected: number;
   readonly samplesRead: number;
   readonly seriesSelected: number;
   readonly torn: number;
@@ -67,6 +70,8 @@ const CHUNK_FILE_BYTES = 2 ** 20;
 /** Samples of each series that are kept, and files that outlive what is in them by far. */
 const SAMPLES_KEPT = 2000;
 const FILES_KEPT = 24;
+/** A pass over the series there are takes a few steps. */
+const COLLECT_WORK = 8192;
 const FINDINGS_MAX = 5;
 const SLICE_MS = 10;
 const KILL_EVERY_MS = 100;
@@ -80,8 +85,9 @@ export async function race(options: RaceOptions): Promise<RaceResult> {
   const readers = new Readers(options, writer);
   const startMs = performance.now();
   let nextKillMs = startMs + KILL_EVERY_MS;
+  const isBroken = options.withoutEpochs === true || options.withoutViews === true;
   const isDone = (): boolean =>
-    (options.withoutEpochs === true && readers.torn > 0) ||
+    (isBroken && readers.torn > 0) ||
     (performance.now() - startMs >= options.seconds * 1000 &&
       writer.cellsRecycled >= options.cells &&
       readers.killed >= options.readersKilled &&
@@ -90,7 +96,7 @@ export async function race(options: RaceOptions): Promise<RaceResult> {
     while (!isDone()) {
       for (const endMs = performance.now() + SLICE_MS; performance.now() < endMs;) writer.step();
       await setImmediate();
-      if (options.withoutEpochs === true || performance.now() < nextKillMs) continue;
+      if (isBroken || performance.now() < nextKillMs) continue;
       await readers.replaceOne();
       nextKillMs = performance.now() + KILL_EVERY_MS;
     }
@@ -102,6 +108,7 @@ export async function race(options: RaceOptions): Promise<RaceResult> {
     seconds: (performance.now() - startMs) / 1000,
     samplesWritten: writer.samplesWritten,
     cellsRecycled: writer.cellsRecycled,
+    seriesCollected: writer.seriesCollected,
     samplesRead: readers.count(COUNTS.reads),
     seriesSelected: readers.count(COUNTS.series),
     torn: readers.torn,
@@ -226,7 +233,7 @@ class RaceWriter {
   #blocks = 0;
   #steps = 0;
 
-  constructor({ debug, withoutEpochs }: RaceOptions) {
+  constructor({ debug, withoutEpochs, withoutViews }: RaceOptions) {
     this.head = new KernelHead({
       module: loadKernelModule({ debug }),
       limits: LIMITS,
@@ -236,10 +243,15 @@ class RaceWriter {
     });
     const { memory } = this.head;
     memory.setU32(memory.at.H_IGNORE_READERS, withoutEpochs === true ? 1 : 0);
+    memory.setU32(memory.at.H_IGNORE_VIEWS, withoutViews === true ? 1 : 0);
   }
 
   get cellsRecycled(): number {
     return this.head.memory.i64(this.head.memory.at.H_CELLS_RECLAIMED);
+  }
+
+  get seriesCollected(): number {
+    return this.head.memory.i64(this.head.memory.at.H_SERIES_COLLECTED);
   }
 
   get samplesWritten(): number {
@@ -257,6 +269,8 @@ class RaceWriter {
     Atomics.store(this.progress, PROGRESS.samples, next);
     this.#flush();
     if (this.#steps % 8 === 0) this.#drop();
+    this.head.kernel.collectBegin();
+    this.head.kernel.collectSome(COLLECT_WORK);
     if (this.#steps % REQUESTS_PER_BLOCK === 0 && this.#blocks < BLOCKS_MAX) this.#addBlock();
   }
 

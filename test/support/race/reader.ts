@@ -12,6 +12,7 @@ import type { ChunkBatch, Querier, QueryContext, SeriesSelection } from "../../.
 import { Random } from "../random.ts";
 import {
   BLOCK_SERIES,
+  blockAt,
   COUNTS,
   echoOf,
   firstSampleOf,
@@ -85,6 +86,7 @@ class Reader {
   step(): void {
     try {
       if (this.#random.chance(0.2)) this.#readBlock();
+      else if (this.#random.chance(0.1)) this.#readLeaving();
       else this.#readGroup();
     } finally {
       this.#querier?.close();
@@ -169,6 +171,20 @@ class Reader {
       this.#expect(this.#label(selection, i, labels, "parity") === "even", "a series that the matcher excludes");
       this.#expect(this.#label(selection, i, labels, "block") === String(block), "a series of another block");
     }
+  }
+
+  /** Series that are about to go away: once selected, they keep their labels, however long the query takes. */
+  #readLeaving(): void {
+    const block = blockAt(Atomics.load(this.#data.progress, PROGRESS.dropped)) + this.#random.below(4);
+    const { labels, selection } = this.#select(
+      [{ type: "=", name: "block", value: String(block) }],
+      0,
+      Number.MAX_SAFE_INTEGER,
+    );
+    if (selection.seriesCount === 0) return;
+    this.#holdUp();
+    for (let i = 0; i < selection.seriesCount; i++)
+      this.#expect(this.#label(selection, i, labels, "block") === String(block), "a series that changed its block");
   }
 
   #select(matchers: readonly Matcher[], mint: number, maxt: number) {

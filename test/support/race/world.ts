@@ -14,13 +14,16 @@ export const GROUP_COUNT = 8;
 /** Samples of each of them in one request. */
 export const SAMPLES_PER_REQUEST = 10;
 
-/** Series that come and stay as they are, so that tables and memory grow: this many per block, half of them odd. */
+/** Series that come, stay as they are, and are collected once their samples are dropped: in blocks, half of each odd. */
 export const BLOCK_SERIES = 40;
 export const BLOCKS_MAX = 6000;
 /** Requests between two blocks. */
 export const REQUESTS_PER_BLOCK = 2;
 /** The first of the samples that a block's series have: when they are dropped is known, too. */
 export const firstSampleOf = (block: number): number => (block + 1) * REQUESTS_PER_BLOCK * SAMPLES_PER_REQUEST;
+/** The block whose samples begin at `sample` or behind it. */
+export const blockAt = (sample: number): number =>
+  Math.max(0, Math.ceil(sample / (REQUESTS_PER_BLOCK * SAMPLES_PER_REQUEST)) - 1);
 
 /** What the writer tells its readers, in shared memory: words of an Int32Array. */
 export const PROGRESS = {

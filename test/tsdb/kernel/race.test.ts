@@ -16,6 +16,7 @@ test("readers that race the writer, and die at any point, see no torn sample, la
   });
   expect(result.findings, `seed ${seed}`).toEqual([]);
   expect(result.torn).toBe(0);
+  expect(result.seriesCollected).toBeGreaterThan(0);
 });
 
 test("without epochs the same race sees torn reads", async () => {
@@ -29,6 +30,21 @@ test("without epochs the same race sees torn reads", async () => {
     readers: 2,
     debug: true,
     withoutEpochs: true,
+  });
+  expect(result.torn, `seed ${seed}`).toBeGreaterThan(0);
+});
+
+test("without views the same race sees labels of other series", async () => {
+  const seed = seedFromEnv();
+  const result = await race({
+    seed,
+    seconds: 50,
+    cells: 0,
+    samplesRead: 0,
+    readersKilled: 0,
+    readers: 2,
+    debug: true,
+    withoutViews: true,
   });
   expect(result.torn, `seed ${seed}`).toBeGreaterThan(0);
 });
