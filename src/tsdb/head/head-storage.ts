@@ -171,6 +171,7 @@ class HeadQuerier implements SourceQuerier {
     const found: Uint32Array[] = [];
     for (let base = 0; base < end; base += windowRefs) {
       const refs = kernel.selectAll(this.#slot, base, end) >>> 0;
+      if (refs === 0) continue;
       for (const { pairIds, subtract } of plans) this.#apply(base, refs, pairIds, subtract);
       for (;;) {
         this.#context.budget.check();

@@ -187,7 +187,7 @@ export interface HeadExports {
   pairNameBytes(id: number): number;
   pairValueAddress(id: number): number;
   pairValueBytes(id: number): number;
-  /** `end` is refCount() before any pair was looked up. */
+  /** `end` is refCount() before any pair was looked up. @returns refs in the window; 0: nothing to look for in it */
   selectAll(slot: number, base: number, end: number): number;
   selectUnion(slot: number, base: number, refs: number, ids: number): void;
   selectApply(slot: number, refs: number, subtract: number): void;

@@ -16,6 +16,7 @@ const LIMITS: TwinLimits = {
   retentionMs: 2 ** 45,
 };
 const WORK = 4096;
+const SLOT = 2;
 
 /** One of a fleet: some labels are shared by many, some are its own and never come again. */
 const labelsOf = (generation: number, i: number): ByteLabel[] => [
@@ -82,4 +83,76 @@ test("after three replacements of all series the head takes as much memory as be
     expect(touched).toBeLessThan(first!.touched * 1.01);
   }
   expect(first!.touched).toBeLessThan(before!.touched * 1.25);
+});
+
+test("at the memory limit new series are taken again once others were collected", () => {
+  const head = new KernelHead({ limits: LIMITS, memoryBytesMax: 4 * 2 ** 20 });
+  const accepted = (first: number, timeMs: number): number => {
+    const series = Array.from({ length: 500 }, (_, i) => ({
+      labels: labelsOf(0, first + i),
+      samples: [{ timestampMs: BigInt(timeMs), value: 1n }],
+    }));
+    const answer = head.ingest(writeRequest(series), timeMs);
+    head.takeRecords();
+    head.kernel.setSynced(BigInt(head.sequence));
+    if (typeof answer === "number") throw new Error(`the kernel answered ${answer}`);
+    return answer.accepted;
+  };
+  let known = 0;
+  while (accepted(known, NOW_MS) === 500) known += 500;
+  expect(known).toBeGreaterThan(2000);
+  expect(accepted(known + 500, NOW_MS)).toBe(0);
+  head.kernel.dropChunks(0, 2 ** 28, NOW_MS + 1);
+  collect(head);
+  for (let i = 0; i < 3; i++) head.kernel.advanceEpoch();
+  for (let first = 0; first < known - 1000; first += 500) {
+    expect(accepted(100_000 + first, NOW_MS + MINUTE_MS)).toBe(500);
+  }
+});
+
+test("a view keeps what was collected, and all of it is free when the view ends", () => {
+  const head = new KernelHead({ limits: LIMITS });
+  const { kernel, memory } = head;
+  const labels = Array.from({ length: 2000 }, (_, i) => labelsOf(0, i));
+  ingest(head, labels, NOW_MS);
+  kernel.pinView(SLOT);
+  const refs = head.select(SLOT, [], 0, Number.MAX_SAFE_INTEGER);
+  kernel.dropChunks(0, 2 ** 28, NOW_MS + 1);
+  collect(head);
+  expect(memory.u32(memory.at.H_SERIES_COUNT)).toBe(0);
+  const waiting = memory.u32(memory.at.H_VIEW_LIMBO_COUNT);
+  expect(waiting).toBeGreaterThan(2000);
+  // Others come: nothing of what the view holds is used for them.
+  ingest(
+    head,
+    Array.from({ length: 2000 }, (_, i) => labelsOf(1, i)),
+    NOW_MS + MINUTE_MS,
+  );
+  expect(refs.map((ref) => head.labelsOf(ref))).toEqual(labels);
+  expect(head.select(SLOT, [{ type: "=~", name: "instance", value: "10.0.*" }], 0, Number.MAX_SAFE_INTEGER)).toEqual(
+    [],
+  );
+  kernel.unpinView(SLOT);
+  for (let i = 0; i < 200; i++) kernel.advanceEpoch();
+  expect(memory.u32(memory.at.H_VIEW_LIMBO_COUNT)).toBe(0);
+  expect(memory.u32(memory.at.H_PAIRS_GONE)).toBe(0);
+  expect(memory.u32(memory.at.H_PAIRS_FREE)).toBeGreaterThan(0);
+});
+
+test("the log declares a pair anew when its id was used for another before", () => {
+  const head = new KernelHead({ limits: LIMITS });
+  const one = (value: string): ByteLabel[] => [
+    ["__name__", "up"],
+    ["host", value],
+  ];
+  ingest(head, [one("stays")], NOW_MS + MINUTE_MS);
+  ingest(head, [one("goes")], NOW_MS);
+  head.kernel.dropChunks(0, 2 ** 28, NOW_MS + 1);
+  collect(head);
+  const pairs = head.memory.u32(head.memory.at.H_PAIR_NEXT);
+  const message = writeRequest([{ labels: one("comes"), samples: [{ timestampMs: BigInt(NOW_MS), value: 1n }] }]);
+  head.ingest(message, NOW_MS);
+  expect(head.memory.u32(head.memory.at.H_PAIR_NEXT)).toBe(pairs);
+  // In the same segment: with the id's old symbol the record would name the series that went.
+  expect(Buffer.from(head.takeRecords()).includes("comes")).toBe(true);
 });

@@ -86,7 +86,7 @@ test("a series may have more than 65,535 full chunks, in files numbered beyond 6
 
 test("when the memory is full, new series are refused and known ones go on", () => {
   // 128 MiB are kept for known series, so there is little more than that behind the fixed regions.
-  const pageCount = (720 * 2 ** 20) / 65_536;
+  const pageCount = (740 * 2 ** 20) / 65_536;
   const head = new KernelHead({ limits: LIMITS, decodedBytesMax: 2 ** 20, pageCount });
   const request = (first: number, timestampMs: number): Uint8Array =>
     writeRequest(

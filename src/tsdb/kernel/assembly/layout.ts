@@ -33,8 +33,8 @@ export const SLACK_BYTES: u32 = 64;
  */
 export const SERIES_PAGE_BITS: u32 = 9;
 export const SERIES_PER_PAGE: u32 = 1 << SERIES_PAGE_BITS;
-/** Refs are never reused; 2^28 of them, ever, fit one data directory. */
-export const SERIES_PAGES_MAX: u32 = 1 << 19;
+/** Refs are never reused; 2^31 of them, ever, fit one data directory. */
+export const SERIES_PAGES_MAX: u32 = 1 << 22;
 export const PAIR_PAGE_BITS: u32 = 12;
 export const PAIRS_PER_PAGE: u32 = 1 << PAIR_PAGE_BITS;
 export const PAIR_PAGES_MAX: u32 = 1 << 14;

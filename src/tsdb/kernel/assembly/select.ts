@@ -54,7 +54,7 @@ import {
   TOO_MANY_ROWS,
 } from "./late-read";
 import { loadPostings, markPostings, pairOf, postingsCount } from "./postings";
-import { coldOf, hotOf, isInUse } from "./series";
+import { coldOf, hasPages, hotOf, isInUse } from "./series";
 
 /** Refs in one window. */
 export const WINDOW_REFS: u32 = 8 << 20;
@@ -186,10 +186,11 @@ export function pairValueBytes(id: u32): u32 {
 /**
  * Starts a window at ref `base`: every ref below `end` matches. `end` is what refCount said before any pair was looked
  * up: a pair that came later has no series below it, and one that was gone before was not found.
- * @returns refs in it
+ * @returns refs in it; 0 when all of its series are gone
  */
 export function selectAll(slot: u32, base: u32, end: u32): u32 {
   const refs = min<u32>(WINDOW_REFS, end - base);
+  if (!hasPages(base, refs)) return 0;
   const matched = scratch(slot);
   const whole = refs >> 6;
   memory.fill(matched, 0xff, usize(whole) << 3);

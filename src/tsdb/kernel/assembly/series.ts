@@ -46,6 +46,16 @@ export function hasPage(ref: u32): bool {
   return load<u32>(usize(header().seriesDirectory) + (usize(ref >> SERIES_PAGE_BITS) << 2)) != 0;
 }
 
+/** Whether one of `count` refs from `first`, which begins a page, may be a series. For readers too. */
+export function hasPages(first: u32, count: u32): bool {
+  const directory = usize(header().seriesDirectory);
+  const end = u64(first) + count;
+  for (let ref = u64(first); ref < end; ref += SERIES_PER_PAGE) {
+    if (load<u32>(directory + (usize(ref >> SERIES_PAGE_BITS) << 2)) != 0) return true;
+  }
+  return false;
+}
+
 /** Whether `ref` is a series: it has labels, and has not been collected. For readers too: a page may go away. */
 @inline
 export function isInUse(ref: u32): bool {
