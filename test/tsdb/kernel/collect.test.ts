@@ -102,7 +102,7 @@ test("at the memory limit new series are taken again once others were collected"
   while (accepted(known, NOW_MS) === 500) known += 500;
   expect(known).toBeGreaterThan(2000);
   expect(accepted(known + 500, NOW_MS)).toBe(0);
-  head.kernel.dropChunks(0, 2 ** 28, NOW_MS + 1);
+  head.kernel.dropChunks(0, 2 ** 28, NOW_MS + 1, Number.POSITIVE_INFINITY);
   collect(head);
   for (let i = 0; i < 3; i++) head.kernel.advanceEpoch();
   for (let first = 0; first < known - 1000; first += 500) {
@@ -117,7 +117,7 @@ test("a view keeps what was collected, and all of it is free when the view ends"
   ingest(head, labels, NOW_MS);
   kernel.pinView(SLOT);
   const refs = head.select(SLOT, [], 0, Number.MAX_SAFE_INTEGER);
-  kernel.dropChunks(0, 2 ** 28, NOW_MS + 1);
+  kernel.dropChunks(0, 2 ** 28, NOW_MS + 1, Number.POSITIVE_INFINITY);
   collect(head);
   expect(memory.u32(memory.at.H_SERIES_COUNT)).toBe(0);
   const waiting = memory.u32(memory.at.H_VIEW_LIMBO_COUNT);
@@ -147,7 +147,7 @@ test("the log declares a pair anew when its id was used for another before", () 
   ];
   ingest(head, [one("stays")], NOW_MS + MINUTE_MS);
   ingest(head, [one("goes")], NOW_MS);
-  head.kernel.dropChunks(0, 2 ** 28, NOW_MS + 1);
+  head.kernel.dropChunks(0, 2 ** 28, NOW_MS + 1, Number.POSITIVE_INFINITY);
   collect(head);
   const pairs = head.memory.u32(head.memory.at.H_PAIR_NEXT);
   const message = writeRequest([{ labels: one("comes"), samples: [{ timestampMs: BigInt(NOW_MS), value: 1n }] }]);

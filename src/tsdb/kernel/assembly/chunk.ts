@@ -158,7 +158,6 @@ export function sealOpen(hot: SeriesHot, cold: SeriesCold, ref: u32): void {
 export function dropOpen(hot: SeriesHot, before: f64): bool {
   if (hot.open == 0 || f64(hot.lastTimestampMs) >= before) return false;
   letGoOfOpen(hot);
-  header().emptiedSequence = header().walSequence;
   return true;
 }
 
@@ -401,7 +400,6 @@ export function dropEntries(cold: SeriesCold, before: f64): u32 {
   if (count == 0) return 0;
   publishList(cold, cell, entries, dropped);
   header().fullChunks -= count;
-  header().emptiedSequence = header().walSequence;
   if (retiredCells != 0) retireCells(retiredFirst, retiredLast, retiredCells);
   return count;
 }

@@ -32,7 +32,7 @@ import {
   wireNameBytes,
   writeCanonical,
 } from "./labels";
-import { addLateSample } from "./late";
+import { addLateSample, dropLate } from "./late";
 import { pairOf } from "./postings";
 import {
   coldOf,
@@ -209,9 +209,11 @@ function declareSeries(ref: u32, ids: usize, labels: u32): i32 {
 
 /** Forgets a series, with what samples it has. @returns false when there is no memory to note what is let go of */
 function giveUp(ref: u32): bool {
-  if (!hasHeap(heapBytesForCells(4) + heapBytesToRetire(1))) return false;
-  while (dropEntries(coldOf(ref), Infinity) != 0) {}
+  if (!hasHeap(heapBytesForCells(8) + heapBytesToRetire(1))) return false;
+  const cold = coldOf(ref);
+  while (dropEntries(cold, Infinity) != 0) {}
   dropOpen(hotOf(ref), Infinity);
+  if (cold.late != 0) dropLate(cold, Infinity, u32(header().walSequence) + 1);
   forgetSeries(ref);
   return true;
 }

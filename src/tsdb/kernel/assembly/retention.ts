@@ -26,5 +26,6 @@ export function dropChunks(first: u32, count: u32, before: f64, sequence: f64): 
     if (dropOpen(hotOf(ref), before)) dropped++;
     if (cold.late != 0) dropped += dropLate(cold, before, limit);
   }
+  if (dropped != 0) h.emptiedSequence = h.walSequence;
   return dropped;
 }
