@@ -23,8 +23,8 @@ export interface BlockAccess {
   /** Opens the block, when it is not open. @throws TsdbError BLOCK_CORRUPT */
   readonly open: () => OpenedBlock;
   readonly onDamage: DamageListener;
-  /** Chunks that a selection keeps at most, 24 bytes each. */
-  readonly keptChunksMax: number;
+  /** How many more chunks the selections of a query, over all blocks, may keep; 24 bytes each. */
+  readonly keptChunks: { left: number };
 }
 
 export interface OpenedBlock {
@@ -142,6 +142,7 @@ export class BlockQuerier implements SourceQuerier {
     const labelStart: number[] = [0];
     let labels = new Uint32Array(1024);
     let labelCount = 0;
+    const { keptChunks } = this.#access;
     let chunks: KeptChunks | undefined = new KeptChunks();
     this.#forEachSeries(block, matchers, mint, maxt, (entry, id) => {
       if (labelCount + entry.labelCount > labels.length) {
@@ -156,8 +157,9 @@ export class BlockQuerier implements SourceQuerier {
       ids.push(id);
       labelStart.push(labelCount);
       chunks?.add(entry, { mint, maxt });
-      if (chunks !== undefined && chunks.count > this.#access.keptChunksMax) chunks = undefined;
+      if (chunks !== undefined && chunks.count > keptChunks.left) chunks = undefined;
     });
+    keptChunks.left -= chunks?.count ?? 0;
     budget.addBytes(8 * ids.length + 24 * (chunks?.count ?? 0));
     return { ids: Uint32Array.from(ids), labels, labelStart: Uint32Array.from(labelStart), chunks };
   }

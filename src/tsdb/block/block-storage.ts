@@ -19,7 +19,7 @@ export interface BlockStorageOptions {
   readonly cacheBytesMax: number;
   /** Blocks that stay open between queries. */
   readonly openBlocksMax?: number;
-  /** Chunks that a selection keeps in memory, so as not to look for them twice. */
+  /** Chunks of one query that are kept in memory, so as not to look for them twice. */
   readonly keptChunksMax?: number;
   readonly onDamage?: DamageListener;
 }
@@ -42,21 +42,18 @@ export class BlockStorage {
     this.#cache = new PageCache(options.cacheBytesMax);
   }
 
-  get openBlockCount(): number {
-    return this.#blocks.size;
-  }
-
-  /** The blocks of a view, in its order. Sources that were given out before are not to be used any more. */
+  /** The blocks of a view, in its order, for one query. Sources that were given out before are not to be used any more. */
   sources(refs: readonly BlockRef[]): ChunkSource[] {
     const wanted = new Set(refs.map(({ ulid }) => ulid));
     const { openBlocksMax = OPEN_BLOCKS_MAX, keptChunksMax = KEPT_CHUNKS_MAX } = this.#options;
     const { onDamage = () => undefined } = this.#options;
     for (const ulid of this.#blocks.keys())
       if (!wanted.has(ulid) || this.#blocks.size > openBlocksMax) this.#close(ulid);
+    const keptChunks = { left: keptChunksMax };
     return refs.map((ref) => ({
       mint: ref.minTime,
       maxt: ref.maxTime - 1,
-      querier: (context) => new BlockQuerier(ref, { open: () => this.#open(ref), onDamage, keptChunksMax }, context),
+      querier: (context) => new BlockQuerier(ref, { open: () => this.#open(ref), onDamage, keptChunks }, context),
     }));
   }
 

@@ -98,7 +98,7 @@ test("a block answers what a look at every series answers: samples, names and va
     const vfs = new MemoryVfs();
     const series = randomSeries(random);
     const ref = await store(vfs, ULID_A, series);
-    const keptChunksMax = random.pick([0, 20, 1000]);
+    const keptChunksMax = random.pick([0, 20, 100, 10_000]);
     const blocks = new BlockStorage({ vfs, blocksDir: DIR, cacheBytesMax: MIB, keptChunksMax });
     for (let query = 0; query < 10; query++) {
       const what = `query ${query}; SEED=${seed + trial}`;
