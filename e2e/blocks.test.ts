@@ -15,7 +15,7 @@ import { ask } from "./support/http.ts";
 import { startPrometheus, type Prometheus } from "./support/prometheus.ts";
 import { postWrite, sendWrite } from "./support/remote-write.ts";
 import { startTsdb } from "./support/tsdb.ts";
-import { sleep, until } from "./support/until.ts";
+import { until } from "./support/until.ts";
 import { Workspace } from "./support/workspace.ts";
 
 const workspace = new Workspace("blocks");
@@ -163,8 +163,6 @@ test("a real Prometheus compacts our blocks, and what it makes of them is sound 
   await until("a compaction", () => (blockDirsIn(workspace.path(name)).length <= 5 ? true : undefined), {
     timeoutMs: 240_000,
   });
-  // What went into a block is removed a moment after it.
-  await sleep(3000);
   await prometheus.program.stop("SIGTERM", 60_000);
   const { series: read } = readBlocks(workspace.path(name));
   expect(samplesByLabels(read, { exactNaNs: true })).toEqual(samplesByLabels(series, { exactNaNs: true }));

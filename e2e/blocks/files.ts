@@ -3,7 +3,7 @@ import { randomFillSync } from "node:crypto";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { realVfs } from "../../src/base/vfs.ts";
-import { BlockReader } from "../../src/tsdb/block/block-reader.ts";
+import { BlockReader, readBlockMeta } from "../../src/tsdb/block/block-reader.ts";
 import { BlockWriter, type ChunkToWrite } from "../../src/tsdb/block/block-writer.ts";
 import type { ChunkData } from "../../src/tsdb/block/chunk-files-reader.ts";
 import { isOpaque } from "../../src/tsdb/block/sample-sum.ts";
@@ -11,6 +11,7 @@ import { checkBlock } from "../../src/tsdb/block/check-block.ts";
 import { SeriesSeeds } from "../../src/tsdb/block/series-seed.ts";
 import { replaceTombstones } from "../../src/tsdb/block/tombstones.ts";
 import { verifyBlock } from "../../src/tsdb/block/verify-block.ts";
+import { supersededBlocks } from "../../src/tsdb/compact/superseded.ts";
 import { PageCache } from "../../src/tsdb/index/page-cache.ts";
 import { SeriesEntry } from "../../src/tsdb/index/series-entry.ts";
 import { SymbolTable } from "../../src/tsdb/index/symbol-table.ts";
@@ -124,7 +125,11 @@ export function readBlocks(dir: string): ReadBlocks {
   const parts = new Map<string, DaySeries[]>();
   let tombstoneCount = 0;
   let opaqueChunkCount = 0;
-  for (const blockDir of blockDirsIn(dir)) {
+  // Prometheus removes what went into a block a moment after the block is there; it may have been stopped in between.
+  const metas = blockDirsIn(dir).map((blockDir) => readBlockMeta(realVfs, blockDir).meta);
+  const superseded = supersededBlocks(metas);
+  for (const { ulid } of metas.filter((meta) => !superseded.has(meta.ulid))) {
+    const blockDir = join(dir, ulid);
     const { damages } = verifyBlock({ vfs: realVfs, dir: blockDir, memory, check: () => {} });
     if (damages.length > 0) throw new Error(`${blockDir}: ${JSON.stringify(damages)}`);
     const block = BlockReader.open(realVfs, blockDir, new PageCache(1 << 20));
