@@ -20,6 +20,13 @@ export interface TwinLateSample extends TwinSample {
   readonly sequence: number;
 }
 
+/** Hides what is in order from `mint` to `maxt`, and what came late before it. */
+export interface TwinDelete {
+  readonly mint: bigint;
+  readonly maxt: bigint;
+  readonly sequence: number;
+}
+
 export interface TwinHeadSeries {
   /** Ordered by name, without empty values. */
   readonly labels: readonly ByteLabel[];
@@ -35,6 +42,11 @@ export interface TwinHeadSeries {
   late: readonly TwinLateSample[];
   /** With those that were dropped. */
   readonly lateEver: TwinLateSample[];
+  /** No late sample is older, of those since there was none. */
+  lateOldest: bigint;
+  /** In the order in which they came; and with those that were dropped. */
+  deletes: readonly TwinDelete[];
+  readonly deletesEver: TwinDelete[];
   /** The late sample with the newest time that there ever was. */
   newestLate: TwinSample | undefined;
 }
@@ -51,6 +63,10 @@ export interface TwinAnswer {
 export interface StoredSample extends TwinSample {
   readonly series: TwinHeadSeries;
   readonly isLate: boolean;
+}
+
+export interface StoredDelete {
+  readonly series: TwinHeadSeries;
 }
 
 const FUTURE_MS = 600_000n;
@@ -105,7 +121,10 @@ export class HeadTwin {
           labels: checked,
           samples: [],
           late: [],
+          deletes: [],
+          deletesEver: [],
           lateEver: [],
+          lateOldest: 0n,
           newestLate: undefined,
           ...noChunks(),
         });
@@ -121,6 +140,7 @@ export class HeadTwin {
         if (fault === "stored") duplicates++;
         else if (fault === "late") {
           const late = { ...sample, sequence: this.sequence + 1 };
+          if (series.late.length === 0 || late.timestampMs < series.lateOldest) series.lateOldest = late.timestampMs;
           series.late = [...series.late, late];
           series.lateEver.push(late);
           if (sample.timestampMs > (series.newestLate?.timestampMs ?? NEVER)) series.newestLate = sample;
@@ -150,6 +170,29 @@ export class HeadTwin {
     const { outOfOrderWindowMs = 0 } = this.#limits;
     if (outOfOrderWindowMs === 0) return "out_of_order";
     return timestampMs < headMs - BigInt(outOfOrderWindowMs) ? "too_old" : "late";
+  }
+
+  /** @returns what was noted down, in the order of `series` */
+  delete(series: readonly TwinHeadSeries[], mintMs: number, maxtMs: number): readonly (TwinDelete & StoredDelete)[] {
+    const noted: (TwinDelete & StoredDelete)[] = [];
+    for (const one of series) {
+      const { samples, chunkStarts, droppedChunks, late, newestLate } = one;
+      const inOrder = samples.slice(chunkStarts[droppedChunks] ?? samples.length);
+      if (inOrder.length + late.length === 0) continue;
+      let oldest = inOrder[0]?.timestampMs ?? one.lateOldest;
+      if (late.length > 0 && one.lateOldest < oldest) oldest = one.lateOldest;
+      let newest = samples.at(-1)?.timestampMs ?? NEVER;
+      if (late.length > 0 && newestLate!.timestampMs > newest) newest = newestLate!.timestampMs;
+      const mint = BigInt(mintMs) > oldest ? BigInt(mintMs) : oldest;
+      const maxt = BigInt(maxtMs) < newest ? BigInt(maxtMs) : newest;
+      if (mint > maxt) continue;
+      const deletion = { mint, maxt, sequence: this.sequence + 1 };
+      one.deletes = [...one.deletes, deletion];
+      one.deletesEver.push(deletion);
+      noted.push({ ...deletion, series: one });
+    }
+    if (noted.length > 0) this.sequence++;
+    return noted;
   }
 
   raiseFloor(beforeMs: number): void {
@@ -195,6 +238,14 @@ export class HeadTwin {
         series.droppedChunks++;
         dropped++;
       }
+      const start = chunkStarts[series.droppedChunks];
+      const oldest = start === undefined ? undefined : samples[start]!.timestampMs;
+      const { deletes } = series;
+      series.deletes = deletes.filter(
+        (del) =>
+          del.maxt >= BigInt(beforeMs) || del.sequence > sequence || (oldest !== undefined && oldest <= del.maxt),
+      );
+      dropped += deletes.length - series.deletes.length;
     }
     return dropped;
   }
@@ -209,9 +260,22 @@ export class HeadTwin {
   }
 
   /** What a query sees of a series: of samples with one time the first, and one that came in order before late ones. */
-  static samplesOf({ samples, chunkStarts, droppedChunks, late }: TwinHeadSeries): readonly TwinSample[] {
-    return merged(samples.slice(chunkStarts[droppedChunks] ?? samples.length), late);
+  static samplesOf({ samples, chunkStarts, droppedChunks, late, deletes }: TwinHeadSeries): readonly TwinSample[] {
+    return visible(samples.slice(chunkStarts[droppedChunks] ?? samples.length), late, deletes);
   }
+}
+
+/** What is left of samples and late samples, merged. */
+export function visible(
+  inOrder: readonly TwinSample[],
+  late: readonly TwinLateSample[],
+  deletes: readonly TwinDelete[],
+): TwinSample[] {
+  const isIn = (timestampMs: bigint, { mint, maxt }: TwinDelete): boolean => timestampMs >= mint && timestampMs <= maxt;
+  return merged(
+    inOrder.filter(({ timestampMs }) => !deletes.some((del) => isIn(timestampMs, del))),
+    late.filter((row) => !deletes.some((del) => isIn(row.timestampMs, del) && row.sequence <= del.sequence)),
+  );
 }
 
 const NEVER = -(1n << 63n);

@@ -20,6 +20,30 @@ export interface DecodedRecord {
 const unzigzag = (value: bigint): bigint => (value & 1n ? -((value + 1n) >> 1n) : value >> 1n);
 const zigzag = (value: bigint): bigint => (value < 0n ? -2n * value - 1n : 2n * value);
 
+/** What a deletes record says. @throws Error when it contradicts itself */
+export function decodeDeletes(data: Uint8Array): { ref: number; mint: bigint; maxt: bigint }[] {
+  let at = 0;
+  const next = (): bigint => {
+    let value = 0n;
+    for (let shift = 0n; ; shift += 7n) {
+      const byte = data[at++];
+      if (byte === undefined) throw new Error("the record ends too soon");
+      value |= BigInt(byte & 127) << shift;
+      if (byte < 128) return inRange(value);
+    }
+  };
+  if (next() + next() !== 0n) throw new Error("a deletes record declares something");
+  let ref = -1n;
+  let mint = 0n;
+  const rows = Array.from({ length: Number(next()) }, () => {
+    ref += unzigzag(next());
+    mint += unzigzag(next());
+    return { ref: Number(ref), mint, maxt: mint + next() };
+  });
+  if (at !== data.length) throw new Error("bytes behind the last delete");
+  return rows;
+}
+
 /** A segment from its first record on, as a reader sees it. */
 export class WalSegmentReader {
   readonly #symbols: ByteLabel[] = [];

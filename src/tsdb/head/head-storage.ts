@@ -49,6 +49,17 @@ export class HeadStorage {
     };
   }
 
+  /** Series that match and may have samples in the range, by their refs, which are never used for others. */
+  refs(matchers: readonly Matcher[], mint: number, maxt: number, context: QueryContext): Uint32Array {
+    const options = { floorMs: Number.NEGATIVE_INFINITY, closeView: this.#openView() };
+    const querier = new HeadQuerier(this.#memory, this.#slot, this.#files, context, options);
+    try {
+      return querier.refs(matchers, mint, maxt);
+    } finally {
+      querier.close();
+    }
+  }
+
   /** Counts over the whole head, of which each list has at most `limit` entries. */
   cardinality(limit: number, budget: Budget): CardinalityStats {
     const closeView = this.#openView();
@@ -116,7 +127,7 @@ class HeadQuerier implements SourceQuerier {
   }
 
   select(matchers: readonly Matcher[], mint: number, maxt: number): SourceSelection {
-    const refs = this.#refs(matchers, mint, maxt);
+    const refs = this.refs(matchers, mint, maxt);
     return new HeadSelection(this.#memory, this.#slot, this.#files, this.#labels, refs, {
       mint,
       maxt,
@@ -145,7 +156,7 @@ class HeadQuerier implements SourceQuerier {
   /** Calls `visit` once for each label pair that a matching series has. */
   #forEachPair(matchers: readonly Matcher[], mint: number, maxt: number, visit: (pairId: number) => void): void {
     const seen = new Set<number>();
-    const refs = this.#refs(matchers, mint, maxt);
+    const refs = this.refs(matchers, mint, maxt);
     for (let i = 0; i < refs.length; i++) {
       if (i % CHECK_EVERY === 0) this.#context.budget.check();
       for (const pairId of this.#labels.pairsOf(refs[i]!)) {
@@ -162,7 +173,7 @@ class HeadQuerier implements SourceQuerier {
   }
 
   /** Refs of the series that match and may have samples in the range, ascending. */
-  #refs(matchers: readonly Matcher[], mint: number, maxt: number): Uint32Array {
+  refs(matchers: readonly Matcher[], mint: number, maxt: number): Uint32Array {
     const { kernel } = this.#memory;
     // Before pairs are looked up: a series that comes meanwhile may have pairs that were not there to be found.
     const end = kernel.refCount() >>> 0;

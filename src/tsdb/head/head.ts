@@ -10,7 +10,7 @@
  */
 import { assert } from "../../base/assert.ts";
 import { TsdbError } from "../../base/errors.ts";
-import { INGEST, REENCODE_DONE } from "../kernel/head-exports.ts";
+import { DELETE_OVERLOADED, INGEST, REENCODE_DONE } from "../kernel/head-exports.ts";
 import { HeadMemory } from "../kernel/head-memory.ts";
 import type { RejectReason, WriteRequest, WriteResult } from "../storage.ts";
 import type { WalBatch, WalSource } from "../wal/writer.ts";
@@ -47,6 +47,8 @@ export interface HeadWrite {
   readonly sequence: number;
 }
 
+/** Series that one call of `delete` takes. */
+export const DELETED_SERIES_MAX = 2048;
 /** "For ever" in ms, far from overflowing. */
 const RETENTION_MS_MAX = 2 ** 52;
 
@@ -120,6 +122,24 @@ export class Head implements WalSource, ChunkBlockSource {
     const duplicates = memory.u32(at.H_DUPLICATES);
     const result = { accepted, duplicates, rejections: this.#rejections() };
     return { result, sequence: memory.i64(at.H_WAL_SEQUENCE) };
+  }
+
+  /**
+   * Deletes what the head has of these series between two times, both ends inclusive.
+   * @param refs at most DELETED_SERIES_MAX, for the sake of its time
+   * @returns of how many series there was anything; it is durable once the sequence is
+   * @throws TsdbError OVERLOADED: try again
+   */
+  delete(refs: Uint32Array, mint: number, maxt: number): { readonly seriesCount: number; readonly sequence: number } {
+    const { memory } = this;
+    const { at } = memory;
+    assert(refs.length <= DELETED_SERIES_MAX, "too many series for one delete");
+    memory.words.set(refs, memory.u32(at.H_SERIES_ROWS) >>> 2);
+    const seriesCount = memory.kernel.deleteSamples(refs.length, mint, maxt);
+    if (seriesCount === DELETE_OVERLOADED) throw this.#refusal(INGEST.overloaded);
+    if (seriesCount > 0)
+      this.#gatheredMaxTimeMs = Math.max(this.#gatheredMaxTimeMs, memory.i64(at.H_RECORD_MAX_TIME_MS));
+    return { seriesCount, sequence: memory.i64(at.H_WAL_SEQUENCE) };
   }
 
   #rejections(): WriteResult["rejections"] {

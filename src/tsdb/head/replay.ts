@@ -5,6 +5,7 @@
 import { TsdbError } from "../../base/errors.ts";
 import { REPLAY } from "../kernel/head-exports.ts";
 import type { HeadMemory } from "../kernel/head-memory.ts";
+import { RECORD_DELETES } from "../wal/format.ts";
 import type { Applied } from "../wal/log.ts";
 import type { RecordBuffer, WalRecord } from "../wal/reader.ts";
 import type { ChunkEntry } from "./chunk-file-format.ts";
@@ -68,11 +69,15 @@ export class HeadReplay implements ChunkSink {
     const { at, kernel } = this.#memory;
     // Chunks that become full now are as durable as this record.
     this.#memory.setI64(at.H_WAL_SEQUENCE, record.sequence - 1);
-    const code = kernel.replayRecord(this.#buffer.address + record.dataOffset, record.dataBytes);
+    const address = this.#buffer.address + record.dataOffset;
+    const code =
+      record.type === RECORD_DELETES
+        ? kernel.replayDeletes(address, record.dataBytes)
+        : kernel.replayRecord(address, record.dataBytes);
     if (code === REPLAY.full) throw headIsFull();
     if (code === REPLAY.sealFirst) return "no-room";
     if (code !== REPLAY.ok) return "senseless";
-    this.#samples += this.#memory.u32(at.H_ACCEPTED);
+    if (record.type !== RECORD_DELETES) this.#samples += this.#memory.u32(at.H_ACCEPTED);
     const maxTimeMs = this.#memory.i64(at.H_RECORD_MAX_TIME_MS);
     if (maxTimeMs > this.#maxTimeMs) this.#maxTimeMs = maxTimeMs;
     this.#lastSequence = record.sequence;

@@ -118,6 +118,9 @@ export const REPLAY = { ok: 0, malformed: -1, full: -2, sealFirst: -3 } as const
 /** What collectSome answers (assembly/collect.ts). */
 export const COLLECT = { done: 0, more: 1, unsynced: 2 } as const;
 
+/** What deleteSamples answers when there is no room. */
+export const DELETE_OVERLOADED = -1;
+
 /** CHUNK_RECORD_ENCODING of a record that says what is deleted of the series' chunks that are not raw. */
 export const ENCODING_DELETED = 0;
 
@@ -133,6 +136,11 @@ export interface HeadExports {
   ingestSnappy(bytes: number, nowMs: number): number;
   /** Stores the decoded request that stands at H_DECODED; see INGEST. */
   ingest(bytes: number, nowMs: number): number;
+  /**
+   * Deletes a range of time of the series whose refs stand at H_SERIES_ROWS. @returns of how many there was something to
+   * delete, or DELETE_OVERLOADED
+   */
+  deleteSamples(count: number, mint: number, maxt: number): number;
   /** Hands out the records in the active buffer and goes on in the other. @returns bytes */
   takeRecords(): number;
   beginSegment(): void;
@@ -141,6 +149,8 @@ export interface HeadExports {
   reencodePending(from: number): number;
   /** Applies a record's data; see REPLAY. After sealFirst the same record is given again. */
   replayRecord(data: number, bytes: number): number;
+  /** The same of a deletes record. */
+  replayDeletes(data: number, bytes: number): number;
   /** Enters a full chunk of a file; see REPLAY: malformed says that it does not follow what was loaded before. */
   loadChunk(ref: number, mint: number, span: number, fileIndex: number, offset: number, dataBytes: number): number;
   /** Index of the next block to write to its file, or -1. */

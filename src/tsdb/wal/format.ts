@@ -11,11 +11,13 @@ import { crc32c } from "../../base/crc32c.ts";
 
 export const SEGMENT_HEADER_BYTES = 24;
 export const RECORD_HEADER_BYTES = 25;
-/** 2: late samples. Segments of version 1 are read as they are. */
+/** 2: late samples, deletes. Segments of version 1 are read as they are. */
 export const WAL_VERSION = 2;
 
 /** Samples of one write request, with the symbols and series it declares. */
 export const RECORD_SAMPLES = 1;
+/** What was deleted of series, by their refs. */
+export const RECORD_DELETES = 2;
 /** A type with this bit may be skipped by a reader that does not know it. */
 export const SKIPPABLE_TYPE_BIT = 0x80;
 /**

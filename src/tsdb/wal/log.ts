@@ -17,6 +17,7 @@ import { TsdbError } from "../../base/errors.ts";
 import type { Vfs } from "../../base/vfs.ts";
 import {
   decodeMark,
+  RECORD_DELETES,
   RECORD_MARK,
   RECORD_SAMPLES,
   SEGMENT_HEADER_BYTES,
@@ -38,7 +39,7 @@ export interface LogVisitor {
   beginLog(total: { readonly segments: number; readonly bytes: number }): void;
   /** Symbols and series of the segment before mean nothing in this one. */
   beginSegment(index: number): void;
-  /** A samples record, in the buffer that its reader has by now. */
+  /** A record of samples or deletes, in the buffer that its reader has by now. */
   apply(record: WalRecord, buffer: RecordBuffer): Applied;
   /** A mark, for those whom it tells something. */
   mark?(mark: Mark): void;
@@ -214,7 +215,8 @@ class LogWalk {
 
   async #apply(record: WalRecord, reader: SegmentReader, path: string): Promise<boolean> {
     if ((record.type & SKIPPABLE_TYPE_BIT) !== 0) return true;
-    if (record.type !== RECORD_SAMPLES) throw tooNew(path, `records of type ${record.type}`);
+    if (record.type !== RECORD_SAMPLES && record.type !== RECORD_DELETES)
+      throw tooNew(path, `records of type ${record.type}`);
     for (;;) {
       const applied = this.#visitor.apply(record, reader.buffer);
       if (applied !== "no-room") return applied === "applied";

@@ -16,6 +16,7 @@ import {
   decodeSegmentHeader,
   RECORD_DATA_BYTES_MAX,
   RECORD_HEADER_BYTES,
+  RECORD_DELETES,
   RECORD_MARK,
   RECORD_SAMPLES,
   SEGMENT_HEADER_BYTES,
@@ -180,7 +181,7 @@ export class SegmentReader {
       let at = 0;
       for (; at + RECORD_HEADER_BYTES <= filled; at++) {
         const type = window[at + 4];
-        if (type !== RECORD_SAMPLES && type !== RECORD_MARK) continue;
+        if (type !== RECORD_SAMPLES && type !== RECORD_DELETES && type !== RECORD_MARK) continue;
         // Most offsets fail one of these; checksums are for what is left.
         const dataBytes = view.getUint32(at, true);
         if (dataBytes > this.sizeBytes - offset - at - RECORD_HEADER_BYTES) continue;

@@ -4,6 +4,7 @@
  * segment can contradict by itself, so that both end a segment at the same record.
  */
 import { compareBytes } from "../model/labels.ts";
+import { RECORD_DELETES } from "./format.ts";
 import type { RecordBuffer, WalRecord } from "./reader.ts";
 
 export interface RecordContents {
@@ -20,6 +21,7 @@ const PAIR_BYTES_MAX = 2 ** 21 - 1;
 const LABELS_PER_SERIES_MAX = 4096;
 const TIME_MS_MAX = 2 ** 53;
 const SAMPLES_PER_RECORD_MAX = 65_000;
+const REFS_MAX = 2 ** 28;
 
 const HAS_REF = 1;
 const HAS_TIME = 2;
@@ -44,7 +46,7 @@ export class SegmentContents {
     return this.#declared;
   }
 
-  /** Reads the next samples record. @returns undefined when it is senseless; then the segment ends in front of it */
+  /** Reads the next record of samples or deletes. @returns undefined when it is senseless; then the segment ends in front of it */
   read(record: WalRecord, buffer: RecordBuffer): RecordContents | undefined {
     this.#bytes = buffer.bytes;
     this.#at = record.dataOffset;
@@ -52,7 +54,9 @@ export class SegmentContents {
     try {
       const symbols = this.#readSymbols();
       const series = this.#readSeries();
-      const samples = this.#readSamples();
+      const isDelete = record.type === RECORD_DELETES;
+      if (isDelete && symbols + series > 0) throw new Senseless();
+      const samples = isDelete ? this.#readDeletes() : this.#readSamples();
       return this.#at === this.#end ? { symbols, series, ...samples } : undefined;
     } catch (thrown) {
       if (thrown instanceof Senseless) return undefined;
@@ -121,6 +125,22 @@ export class SegmentContents {
       if (time > maxt) maxt = time;
     }
     return { samples: count, mint, maxt };
+  }
+
+  /** What is deleted counts as no sample, and its times for nothing. */
+  #readDeletes(): Pick<RecordContents, "samples" | "mint" | "maxt"> {
+    const count = this.#count();
+    if (count > SAMPLES_PER_RECORD_MAX) throw new Senseless();
+    let ref = -1;
+    let mint = 0;
+    for (let left = count; left > 0; left--) {
+      ref += this.#zigzag();
+      mint += this.#zigzag();
+      const span = this.#varint();
+      if (ref < 0 || ref >= REFS_MAX || Math.abs(mint) > TIME_MS_MAX || span > TIME_MS_MAX - mint)
+        throw new Senseless();
+    }
+    return { samples: 0, mint: Number.POSITIVE_INFINITY, maxt: Number.NEGATIVE_INFINITY };
   }
 
   /** Of entries, none of which takes less than a byte. */

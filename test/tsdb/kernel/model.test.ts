@@ -3,21 +3,15 @@
  * twin that does the same by the book. A run is repeated by its seed.
  */
 import { expect, test } from "vitest";
-import { decodeRecordHeader, RECORD_HEADER_BYTES, recordCrc } from "../../../src/tsdb/wal/format.ts";
-import { COLLECT, INGEST, REENCODE_DONE, REPLAY } from "../../../src/tsdb/kernel/head-exports.ts";
+import { decodeRecordHeader, RECORD_DELETES, RECORD_HEADER_BYTES, recordCrc } from "../../../src/tsdb/wal/format.ts";
+import { COLLECT, DELETE_OVERLOADED, INGEST, REENCODE_DONE, REPLAY } from "../../../src/tsdb/kernel/head-exports.ts";
 import type { Matcher } from "../../../src/tsdb/model/matcher.ts";
-import {
-  HeadTwin,
-  keyOf,
-  merged,
-  type StoredSample,
-  type TwinHeadSeries,
-  type TwinLimits,
-} from "../../support/head-twin.ts";
+import { HeadTwin, keyOf, visible, type TwinHeadSeries, type TwinLimits } from "../../support/head-twin.ts";
 import { CHUNK_ENTRY_HEADER_BYTES, type FoundChunk, KernelHead } from "../../support/kernel-head.ts";
 import { Random, seedFromEnv } from "../../support/random.ts";
+import { expectSame } from "../../support/same-samples.ts";
 import { type ByteLabel, type TwinSample, type TwinSeries, writeRequest } from "../../support/remote-write-twin.ts";
-import { WalSegmentReader } from "../../support/wal-record-twin.ts";
+import { decodeDeletes, WalSegmentReader } from "../../support/wal-record-twin.ts";
 
 const RUNS = 4;
 const OPERATIONS = 700;
@@ -39,7 +33,7 @@ const WORK_FOR_ALL = 2 ** 20;
 
 /** Records of a segment and, once they are synced, how far that goes. */
 interface Segment {
-  readonly records: { readonly sequence: number; readonly data: Uint8Array }[];
+  readonly records: { readonly sequence: number; readonly type: number; readonly data: Uint8Array }[];
 }
 
 class Model {
@@ -67,7 +61,8 @@ class Model {
     else if (dice < 0.74) this.#write(random.chance(0.8));
     else if (dice < 0.8) this.#seal();
     else if (dice < 0.82) this.#drop();
-    else if (dice < 0.83) this.#raiseFloor();
+    else if (dice < 0.825) this.#raiseFloor();
+    else if (dice < 0.835) this.#delete();
     else if (dice < 0.86) this.#collect();
     else if (dice < 0.88) this.#view();
     else if (dice < 0.91) this.#pin();
@@ -161,11 +156,13 @@ class Model {
       rejected: expected.rejected,
     });
     expect(this.head.sequence).toBe(before + (expected.stored.length > 0 ? 1 : 0));
-    if (expected.stored.length > 0) this.#logged.push(expected.stored);
+    if (expected.stored.length > 0) {
+      this.#logged.push(expected.stored.map(({ series, ...sample }) => ({ ...sample, labels: series.labels })));
+    }
     this.#nowMs += 500;
   }
   /** What each record must say, from sequence 1 on. */
-  readonly #logged: (readonly StoredSample[])[] = [];
+  readonly #logged: unknown[] = [];
 
   /** Brings records to the log; a sync may fail, and then all that is in doubt is written again to a fresh segment. */
   #write(succeeds: boolean): void {
@@ -190,12 +187,13 @@ class Model {
   #take(): void {
     const bytes = this.head.takeRecords();
     for (let at = 0; at < bytes.length;) {
-      const { sequence, dataBytes, syncedUpTo, crc } = decodeRecordHeader(bytes, at);
+      const { type, sequence, dataBytes, syncedUpTo, crc } = decodeRecordHeader(bytes, at);
       expect(recordCrc(bytes, at, dataBytes)).toBe(crc);
       expect(syncedUpTo).toBeLessThanOrEqual(this.#synced);
       const start = at + RECORD_HEADER_BYTES;
       this.#segments[this.#segments.length - 1]!.records.push({
         sequence,
+        type,
         data: bytes.slice(start, start + dataBytes),
       });
       this.#taken = sequence;
@@ -225,6 +223,25 @@ class Model {
     const sequence = this.#random.chance(0.5) ? Number.POSITIVE_INFINITY : Math.max(0, newest - this.#random.below(40));
     const expected = this.twin.dropChunks(before, sequence);
     expect(this.head.kernel.dropChunks(0, 2 ** 28, before, sequence)).toBe(expected);
+  }
+
+  /** Deletes a range of some series. */
+  #delete(): void {
+    const random = this.#random;
+    this.check();
+    const refs = this.head.select(SLOT, [], -Number.MAX_VALUE, Number.MAX_VALUE).filter(() => random.chance(0.3));
+    const maxt = this.#nowMs - random.below(3 * 3_600_000);
+    const mint = random.chance(0.2) ? -(2 ** 53) : maxt - random.below(3 * 3_600_000);
+    const { memory, kernel } = this.head;
+    memory.words.set(refs, memory.u32(memory.at.H_SERIES_ROWS) >>> 2);
+    const count = kernel.deleteSamples(refs.length, mint, maxt);
+    if (count === DELETE_OVERLOADED) return;
+    const series = refs.map((ref) => this.twin.series.get(keyOf(this.head.labelsOf(ref)))!);
+    const noted = this.twin.delete(series, mint, maxt);
+    expect(count).toBe(noted.length);
+    const refOf = new Map(series.map((one, i) => [one, refs[i]!]));
+    if (count > 0)
+      this.#logged.push(noted.map((del) => ({ ref: refOf.get(del.series), mint: del.mint, maxt: del.maxt })));
   }
 
   #raiseFloor(): void {
@@ -311,12 +328,13 @@ class Model {
     });
     const found = this.head.select(SLOT, matchers, -Number.MAX_VALUE, Number.MAX_VALUE);
     const expected = [...this.twin.series.values()].filter(
-      ({ labels, samples, ...series }) =>
+      ({ labels, ...series }) =>
         matchers.every(({ type, name, value }) => {
           const text = labels.find(([labelName]) => labelName === name)?.[1] ?? "";
           const isMatch = type === "=" || type === "!=" ? text === value : new RegExp(`^(?:${value})$`).test(text);
           return isMatch === (type === "=" || type === "=~");
-        }) && HeadTwin.samplesOf({ labels, samples, ...series }).length > 0,
+        }) &&
+        (series.droppedChunks < series.chunkStarts.length || series.late.length > 0),
     );
     expect(new Set(found.map((ref) => keyOf(this.head.labelsOf(ref))))).toEqual(
       new Set(expected.map(({ labels }) => keyOf(labels))),
@@ -349,17 +367,18 @@ class Model {
     const says = new Map<number, unknown>();
     for (const { records } of this.#segments) {
       const reader = new WalSegmentReader();
-      for (const { sequence, data } of records) {
-        const rows = reader
-          .decode(data)
-          .rows.map(({ ref, ...sample }) => ({ ...sample, labels: reader.labelsOf(ref) }));
+      for (const { sequence, type, data } of records) {
+        const rows =
+          type === RECORD_DELETES
+            ? decodeDeletes(data)
+            : reader.decode(data).rows.map(({ ref, ...sample }) => ({ ...sample, labels: reader.labelsOf(ref) }));
         // A record that was written again says the same again.
         if (says.has(sequence)) expect(rows).toEqual(says.get(sequence));
         says.set(sequence, rows);
       }
     }
     this.#logged.forEach((stored, i) => {
-      expect(says.get(i + 1)).toEqual(stored.map(({ series, ...sample }) => ({ ...sample, labels: series.labels })));
+      expect(says.get(i + 1)).toEqual(stored);
     });
     expect(says.size).toBe(this.#logged.length);
 
@@ -384,9 +403,13 @@ class Model {
     const loadedUpTo = withFiles ? this.#loadFiles(head, floor) : new Map<number, number>();
     for (const { records } of this.#segments) {
       kernel.beginSegment();
-      for (const { sequence, data } of records) {
+      for (const { sequence, type, data } of records) {
         memory.setI64(memory.at.H_WAL_SEQUENCE, sequence - 1);
         memory.bytes.set(data, buffer);
+        if (type === RECORD_DELETES) {
+          expect(kernel.replayDeletes(buffer, data.length)).toBe(REPLAY.ok);
+          continue;
+        }
         let code = kernel.replayRecord(buffer, data.length);
         if (code === REPLAY.sealFirst) {
           head.flush(sequence, true);
@@ -407,20 +430,25 @@ class Model {
         .map((series) => [keyOf(series.labels), series]),
     );
     const isLeft = ({ timestampMs }: TwinSample): boolean => Number(timestampMs) >= floor;
-    const left = [...stored.values()].filter(
-      (series) =>
-        series.samples.some(isLeft) || series.lateEver.some((row) => isLeft(row) || row.sequence > flushedSequence),
-    );
-    expect(samples.filter(({ length }) => length > 0).length).toBe(left.length);
+    // What retention took before it was in a file does not come back when something newer is in one.
+    const expectedOf = (series: TwinHeadSeries, newest: number): TwinSample[] => {
+      const isBack = ({ timestampMs }: TwinSample, n: number): boolean =>
+        timestampMs > newest || !series.droppedOpen.some(({ from, to }) => n >= from && n < to);
+      const isCovered = ({ sequence }: { readonly sequence: number }): boolean => sequence <= flushedSequence;
+      return visible(
+        series.samples.filter((sample, n) => isBack(sample, n) && isLeft(sample)),
+        series.lateEver.filter((row) => isLeft(row) || !isCovered(row)),
+        series.deletesEver.filter((del) => Number(del.maxt) >= floor || !isCovered(del)),
+      );
+    };
+    const foundKeys = new Set(refs.map((ref) => keyOf(head.labelsOf(ref))));
+    for (const [key, series] of stored) {
+      if (!foundKeys.has(key)) expectSame([], expectedOf(series, Number.NEGATIVE_INFINITY));
+    }
     refs.forEach((ref, i) => {
       const series = stored.get(keyOf(head.labelsOf(ref)))!;
       expect(this.#refs.get(series) ?? ref).toBe(ref);
-      // What retention took before it was in a file does not come back when something newer is in one.
-      const newest = loadedUpTo.get(ref) ?? Number.NEGATIVE_INFINITY;
-      const isBack = ({ timestampMs }: TwinSample, n: number): boolean =>
-        timestampMs > newest || !series.droppedOpen.some(({ from, to }) => n >= from && n < to);
-      const late = series.lateEver.filter((row) => isLeft(row) || row.sequence > flushedSequence);
-      expectSame(samples[i]!, merged(series.samples.filter(isBack).filter(isLeft), late));
+      expectSame(samples[i]!, expectedOf(series, loadedUpTo.get(ref) ?? Number.NEGATIVE_INFINITY));
     });
   }
 
@@ -445,16 +473,6 @@ class Model {
     head.memory.setU32(head.memory.at.H_CHUNK_FILE_INDEX, newest + 1);
     return loadedUpTo;
   }
-}
-
-/** As toEqual, which takes its time over many small objects. */
-function expectSame(found: readonly TwinSample[], expected: readonly TwinSample[]): void {
-  const isSame =
-    found.length === expected.length &&
-    found.every(
-      ({ timestampMs, value }, i) => timestampMs === expected[i]!.timestampMs && value === expected[i]!.value,
-    );
-  if (!isSame) expect(found).toEqual(expected);
 }
 
 const NOTHING_FLUSHED = { sequence: 0, beforeMs: Number.NEGATIVE_INFINITY };

@@ -411,3 +411,15 @@ export function clearList(cold: SeriesCold): void {
   // The last cells of a list are let go of when they are used up; one may be in use in part.
   if (cell != 0) retireCells(cell, cell, 1);
 }
+
+/** The time of the oldest in-order sample that a series has here; the largest i64 when it has none. */
+export function oldestInOrder(hot: SeriesHot, cold: SeriesCold): i64 {
+  const word = cold.list;
+  const i = listDropped(word);
+  if (listEntries(word) != i) {
+    const entry =
+      i < ENTRIES_INLINE ? inlineEntry(cold, i) : cellEntry(listFirstCell(word), i - ENTRIES_INLINE);
+    return load<i64>(entry, ENTRY_MINT);
+  }
+  return hot.open == 0 ? i64.MAX_VALUE : firstTimestamp(openFirstCell(hot.open) + 4);
+}

@@ -44,7 +44,15 @@ import { coldOf, createSeries, findSeries, hasRoomForSeries, hotOf } from "./ser
 import { siphash128 } from "./siphash";
 import { snappyDecode, SNAPPY_TOO_LARGE } from "./snappy";
 import { walkLabels, walkRequest } from "./walk";
-import { beginRecord, encodeLateSample, encodeSample, endRecord, hasRoomForRecord, keepPending } from "./wal";
+import {
+  beginRecord,
+  encodeLateSample,
+  encodeSample,
+  endRecord,
+  hasRoomForRecord,
+  keepPending,
+  RECORD_SAMPLES,
+} from "./wal";
 
 const FUTURE_MS: i64 = 600_000;
 
@@ -79,7 +87,7 @@ export function ingest(bytes: u32, nowMs: f64): i32 {
   if (h.walEnabled != 0) beginRecord();
   const stored = storeSamples();
   if (stored != 0) {
-    if (h.walEnabled != 0) endRecord(stored);
+    if (h.walEnabled != 0) endRecord(stored, RECORD_SAMPLES);
     else h.walSequence++;
   }
   h.samplesTotal += stored;

@@ -109,11 +109,12 @@ export function isUpTo(row: usize, sequence: u32): bool {
 }
 
 /**
- * Takes late samples before `before` of records up to `sequence` away, and deletes that end before then: these last, so
- * that nobody sees what they hide. All rows of the series are gone over at once: a million take some ms.
+ * Takes late samples before `before` of records up to `sequence` away, and deletes that end before then and before the
+ * oldest in-order sample: these last, so that nobody sees what they hide. All rows of the series are gone over at once:
+ * a million take some ms.
  * @returns how many rows
  */
-export function dropLate(cold: SeriesCold, before: f64, sequence: u32): u32 {
+export function dropLate(cold: SeriesCold, before: f64, sequence: u32, oldestMs: i64): u32 {
   const h = header();
   const line = lateOf(cold);
   const rows = dropRows(rowsOf(line), ROW_TIME, before, sequence);
@@ -121,7 +122,7 @@ export function dropLate(cold: SeriesCold, before: f64, sequence: u32): u32 {
     h.lateRows -= rows;
     h.emptiedSequence = h.walSequence;
   }
-  return rows + dropRows(deletesOf(line), ROW_MAXT, before, sequence);
+  return rows + dropRows(deletesOf(line), ROW_MAXT, min(before, f64(oldestMs)), sequence);
 }
 
 /** Rows that stay are copied to a fresh chain, in order. @param timeAt where in a row the time is that is looked at */

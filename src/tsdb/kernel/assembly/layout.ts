@@ -322,10 +322,12 @@ export class SampleRow {
 @unmanaged
 export class PendingRecord {
   sequence: u64;
+  /** Rows that follow. */
   sampleCount: u32;
-  spare: u32;
+  /** RECORD_SAMPLES or RECORD_DELETES (wal.ts). */
+  type: u32;
 }
-/** Then sampleCount of these. */
+/** Then sampleCount of these; of a delete the times from and to stand for time and value. */
 @unmanaged
 export class PendingSample {
   timestampMs: i64;

@@ -32,7 +32,7 @@ import {
   wireNameBytes,
   writeCanonical,
 } from "./labels";
-import { addLateSample, dropLate } from "./late";
+import { addLateSample, addRow, deletesOf, dropLate, ensureLate } from "./late";
 import { pairOf } from "./postings";
 import {
   coldOf,
@@ -102,6 +102,54 @@ export function replayRecord(data: usize, bytes: u32): i32 {
   if (result == REPLAY_SEAL_FIRST) h.walSymbolNext = symbolsBefore;
   if (result != REPLAY_OK) return result;
   if (usize(h.replayAt) != end) return REPLAY_MALFORMED;
+  h.replayedSequence = max(h.replayedSequence, h.walSequence + 1);
+  return REPLAY_OK;
+}
+
+/**
+ * Applies the data of one deletes record. A ref that nothing has named is passed over: what was deleted of it went with
+ * its segments.
+ * @returns a REPLAY_ code
+ */
+export function replayDeletes(data: usize, bytes: u32): i32 {
+  const h = header();
+  const end = data + bytes;
+  const out = usize(h.scratch);
+  h.accepted = 0;
+  h.recordMaxTimeMs = i64.MIN_VALUE;
+  let at = data;
+  for (let section = 0; section < 3; section++) {
+    at = readVarint(at, end, out);
+    // It declares neither symbols nor series.
+    if (at == BAD || (section < 2 && load<u64>(out) != 0)) return REPLAY_MALFORMED;
+  }
+  const count = load<u64>(out);
+  if (count > u64(SAMPLES_PER_REQUEST_MAX)) return REPLAY_MALFORMED;
+  if (!hasHeap(heapBytesForCells(count * 2))) return REPLAY_FULL;
+  const isRepeated = h.walSequence < h.replayedSequence;
+  const flushedMs = h.walSequence < h.flushedSequence ? h.flushedMs : i64.MIN_VALUE;
+  let ref: i64 = -1;
+  let mint: i64 = 0;
+  for (let left = u32(count); left > 0; left--) {
+    at = readVarint(at, end, out);
+    if (at == BAD) return REPLAY_MALFORMED;
+    ref += unzigzag(load<u64>(out));
+    at = readVarint(at, end, out);
+    if (at == BAD) return REPLAY_MALFORMED;
+    mint += unzigzag(load<u64>(out));
+    at = readVarint(at, end, out);
+    if (at == BAD || ref < 0 || u64(ref) >= REFS_MAX) return REPLAY_MALFORMED;
+    if (mint < -TIME_MS_MAX || mint > TIME_MS_MAX) return REPLAY_MALFORMED;
+    if (load<u64>(out) > u64(TIME_MS_MAX - mint)) return REPLAY_MALFORMED;
+    const maxt = mint + i64(load<u64>(out));
+    if (maxt > h.recordMaxTimeMs) h.recordMaxTimeMs = maxt;
+    if (isRepeated || maxt < flushedMs || u64(ref) >= u64(h.seriesNext) || !hasPage(u32(ref))) continue;
+    const hot = hotOf(u32(ref));
+    if ((hot.hashLow | hot.hashHigh) == 0 && (hot.flags & FLAG_UNDECLARED) == 0) continue;
+    addRow(deletesOf(ensureLate(coldOf(u32(ref)))), mint, u64(maxt), u32(h.walSequence + 1));
+    h.accepted++;
+  }
+  if (at != end) return REPLAY_MALFORMED;
   h.replayedSequence = max(h.replayedSequence, h.walSequence + 1);
   return REPLAY_OK;
 }
@@ -213,7 +261,7 @@ function giveUp(ref: u32): bool {
   const cold = coldOf(ref);
   while (dropEntries(cold, Infinity) != 0) {}
   dropOpen(hotOf(ref), Infinity);
-  if (cold.late != 0) dropLate(cold, Infinity, u32(header().walSequence) + 1);
+  if (cold.late != 0) dropLate(cold, Infinity, u32(header().walSequence) + 1, i64.MAX_VALUE);
   forgetSeries(ref);
   return true;
 }
@@ -265,6 +313,8 @@ function replaySamples(count: u32, end: usize): i32 {
     if (isLate) {
       if (isRepeated || timestampMs < flushedMs) continue;
       addLateSample(u32(ref), timestampMs, xor);
+      // It was below the floor, then: what comes in order stays above late samples, or deletes of these would hide it.
+      if (timestampMs > hot.lastTimestampMs) h.floorMs = max(h.floorMs, timestampMs + 1);
       h.accepted++;
       continue;
     }

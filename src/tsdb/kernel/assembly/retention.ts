@@ -1,6 +1,6 @@
 /** Dropping what is in blocks, or older than the retention: in slices, so that the main thread is never held up. */
 import { header } from "./layout";
-import { dropEntries, dropOpen } from "./chunk";
+import { dropEntries, dropOpen, oldestInOrder } from "./chunk";
 import { heapBytesForCells, hasHeap } from "./heap";
 import { dropLate } from "./late";
 import { coldOf, hasPage, hotOf } from "./series";
@@ -24,7 +24,7 @@ export function dropChunks(first: u32, count: u32, before: f64, sequence: f64): 
     const cold = coldOf(ref);
     dropped += dropEntries(cold, before);
     if (dropOpen(hotOf(ref), before)) dropped++;
-    if (cold.late != 0) dropped += dropLate(cold, before, limit);
+    if (cold.late != 0) dropped += dropLate(cold, before, limit, oldestInOrder(hotOf(ref), cold));
   }
   if (dropped != 0) h.emptiedSequence = h.walSequence;
   return dropped;

@@ -19,6 +19,7 @@ import { getBase, putBase } from "./xor-bases";
 
 export const RECORD_HEADER_BYTES: u32 = 25;
 export const RECORD_SAMPLES: u32 = 1;
+export const RECORD_DELETES: u32 = 2;
 /** The sample count is padded to this many bytes, since it is known only after the samples. */
 const SAMPLE_COUNT_BYTES: u32 = 3;
 
@@ -36,8 +37,8 @@ export const SAMPLE_TRAILING_SHIFT: u32 = 5;
  * byte cut off below it would be a contradiction.)
  */
 export const SAMPLE_LATE: u32 = (SAMPLE_WHOLE_VALUE << SAMPLE_BYTES_SHIFT) | (1 << SAMPLE_TRAILING_SHIFT);
-/** A sample at its longest: flag, ref, time, value. */
-const SAMPLE_BYTES_MAX: u32 = 24;
+/** A row at its longest, which is a delete: ref, two times. A sample is flag, ref, time, value. */
+const SAMPLE_BYTES_MAX: u32 = 25;
 /** Header, counts, and what wide stores touch behind the end. */
 const RECORD_BYTES_REST: u32 = 4096;
 
@@ -199,18 +200,31 @@ export function keepPending(ref: u32, timestampMs: i64, value: u64, isLate: bool
   h.pendingEnd += u32(offsetof<PendingSample>());
 }
 
-/** Finishes the record of `samples` samples under the next sequence. */
-export function endRecord(samples: u32): void {
+/** Adds a range of time that is deleted of a series. */
+export function encodeDelete(ref: u32, mint: i64, maxt: i64): void {
+  const h = header();
+  let at = putVarint(usize(h.recordEnd), zigzag(i64(i32(ref - h.lastRef))));
+  at = putVarint(at, zigzag(mint - h.lastTimeMs));
+  at = putVarint(at, u64(maxt - mint));
+  h.lastRef = ref;
+  h.lastTimeMs = mint;
+  if (maxt > h.recordMaxTimeMs) h.recordMaxTimeMs = maxt;
+  h.recordEnd = u32(at);
+}
+
+/** Finishes the record of so many rows, RECORD_SAMPLES or RECORD_DELETES, under the next sequence. */
+export function endRecord(rows: u32, type: u32): void {
   const h = header();
   h.walSequence++;
   const pending = changetype<PendingRecord>(usize(h.pendingStart));
   pending.sequence = h.walSequence;
-  pending.sampleCount = samples;
+  pending.sampleCount = rows;
+  pending.type = type;
   h.pendingBytes += h.pendingEnd - h.pendingStart;
-  finishRecord(h.walSequence, samples);
+  finishRecord(h.walSequence, rows, type);
 }
 
-function finishRecord(sequence: u64, samples: u32): void {
+function finishRecord(sequence: u64, samples: u32, type: u32): void {
   const h = header();
   const start = usize(h.recordStart);
   let at = start + RECORD_HEADER_BYTES;
@@ -232,7 +246,7 @@ function finishRecord(sequence: u64, samples: u32): void {
   store<u8>(at, u8(samples >> 7) | 128, 1);
   store<u8>(at, u8(samples >> 14), 2);
   store<u32>(start, u32(end - start) - RECORD_HEADER_BYTES);
-  store<u8>(start, u8(RECORD_SAMPLES), 4);
+  store<u8>(start, u8(type), 4);
   store<u64>(start, sequence, 5);
   store<u64>(start, h.walSynced, 13);
   let crc = crc32c(start, 21, 0);
@@ -308,14 +322,13 @@ export function reencodePending(from: u32): u32 {
   for (let at = usize(h.pending) + h.pendingFirst; at < end; ) {
     const record = changetype<PendingRecord>(at);
     if (record.sequence >= h.reencodeNext) {
-      const rows = at + offsetof<PendingRecord>();
-      if (h.walUsed + recordBytesMax(rows, record.sampleCount) > h.walBufferBytes) {
+      if (h.walUsed + recordBytesMax(record) > h.walBufferBytes) {
         // An empty buffer holds any record that was admitted.
         if (h.walUsed == 0) unreachable();
         h.reencodeNext = record.sequence;
         return u32(at - usize(h.pending));
       }
-      reencodeRecord(record.sequence, rows, record.sampleCount);
+      reencodeRecord(record);
     }
     at += pendingRecordBytes(record);
   }
@@ -323,11 +336,17 @@ export function reencodePending(from: u32): u32 {
   return NO_REF;
 }
 
-function reencodeRecord(sequence: u64, row: usize, rows: u32): void {
+function reencodeRecord(record: PendingRecord): void {
   const h = header();
+  const rows = record.sampleCount;
+  let row = changetype<usize>(record) + offsetof<PendingRecord>();
   beginRecord();
   for (let i: u32 = 0; i < rows; i++, row += offsetof<PendingSample>()) {
     const sample = changetype<PendingSample>(row);
+    if (record.type == RECORD_DELETES) {
+      encodeDelete(sample.ref, sample.timestampMs, i64(sample.value));
+      continue;
+    }
     const hot = hotOf(sample.ref);
     if (sample.isLate != 0) {
       encodeLateSample(hot, sample.ref, sample.timestampMs, sample.value);
@@ -340,13 +359,16 @@ function reencodeRecord(sequence: u64, row: usize, rows: u32): void {
     // There are fewer rows than bases.
     if (!putBase(sample.ref, sample.value)) unreachable();
   }
-  finishRecord(sequence, rows);
+  finishRecord(record.sequence, rows, record.type);
 }
 
 /** What a record of these rows can need at most, declarations included: no more than hasRoomForRecord asked for. */
-function recordBytesMax(row: usize, rows: u32): u32 {
+function recordBytesMax(record: PendingRecord): u32 {
   const h = header();
+  const rows = record.sampleCount;
+  let row = changetype<usize>(record) + offsetof<PendingRecord>();
   let bytes: u64 = u64(rows) * SAMPLE_BYTES_MAX + RECORD_BYTES_REST;
+  if (record.type == RECORD_DELETES) return u32(bytes);
   let last: u32 = NO_REF;
   for (let i: u32 = 0; i < rows; i++, row += offsetof<PendingSample>()) {
     const ref = changetype<PendingSample>(row).ref;
