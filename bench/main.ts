@@ -6,6 +6,7 @@ import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { blocks } from "./blocks.ts";
 import { codecs } from "./codecs.ts";
+import { compaction } from "./compaction.ts";
 import { ingest } from "./ingest.ts";
 import { memory } from "./memory.ts";
 import { query } from "./query.ts";
@@ -15,7 +16,7 @@ import { profileSections } from "./support/profile.ts";
 import { printOutcome, printSections, type Benchmark } from "./support/report.ts";
 import { removeFolders } from "./support/servers.ts";
 
-const benchmarks: readonly Benchmark[] = [ingest, query, blocks, memory, replay, codecs];
+const benchmarks: readonly Benchmark[] = [ingest, query, blocks, memory, replay, codecs, compaction];
 
 const usage = `npm run bench -- NAME [flags]
 

@@ -14,6 +14,8 @@ export class SampleColumns {
   #capacity = 0;
   #start = 0;
   #end = 0;
+  #viewed: Uint8Array | undefined;
+  #view: Float64Array = new Float64Array(0);
 
   constructor(memory: PrivateMemory) {
     this.#memory = memory;
@@ -92,12 +94,13 @@ export class SampleColumns {
 
   /** How many samples have a time before `time`. */
   countBefore(time: number): number {
-    const times = this.#memory.column(this.#timesAddress, this.#end);
+    const times = this.#floats();
+    const first = this.#timesAddress / 8;
     let low = this.#start;
     let high = this.#end;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (times[middle]! < time) low = middle + 1;
+      if (times[first + middle]! < time) low = middle + 1;
       else high = middle;
     }
     return low - this.#start;
@@ -111,7 +114,17 @@ export class SampleColumns {
   }
 
   #timeAt(index: number): number {
-    return this.#memory.column(this.#timesAddress + 8 * index, 1)[0]!;
+    return this.#floats()[this.#timesAddress / 8 + index]!;
+  }
+
+  /** All of the memory; made anew only when it has grown, since this is asked for often. */
+  #floats(): Float64Array {
+    const { bytes } = this.#memory;
+    if (this.#viewed !== bytes) {
+      this.#viewed = bytes;
+      this.#view = new Float64Array(bytes.buffer);
+    }
+    return this.#view;
   }
 
   #move(times: number, values: number): void {

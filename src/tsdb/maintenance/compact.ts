@@ -2,6 +2,7 @@
 import { join } from "node:path/posix";
 import { BlockSource } from "../compact/block-source.ts";
 import { lineageOf } from "../compact/lineage.ts";
+import { PrivateMemory } from "../kernel/private-memory.ts";
 import { blocksDirOf, newUlids, sizeOfTree, UNPACKED_FACTOR } from "./block-dirs.ts";
 import type { JobContext } from "./job-context.ts";
 import type { CompactJob, JobResults } from "./protocol.ts";
@@ -17,11 +18,12 @@ export async function compact(
   const startMs = context.clock.monotonicMs();
   let sourceBytes = 0;
   for (const ulid of ulids) sourceBytes += await sizeOfTree(vfs, join(blocksDir, ulid));
+  const memory = new PrivateMemory(context.module);
   const sources: BlockSource[] = [];
   try {
     for (const ulid of ulids) {
       await context.pause();
-      sources.push(BlockSource.open(vfs, join(blocksDir, ulid)));
+      sources.push(BlockSource.open(vfs, join(blocksDir, ulid), memory));
     }
     const metas = sources.map(({ block }) => block.meta);
     const isUnpacked = !packed && metas.some(({ compaction }) => compaction.level > 1);
@@ -39,6 +41,7 @@ export async function compact(
       compaction: lineageOf(metas),
       sources,
       packed,
+      memory,
     });
     log.info(
       {

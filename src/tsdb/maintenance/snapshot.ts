@@ -11,6 +11,7 @@ import type { Vfs } from "../../base/vfs.ts";
 import { CREATION_SUFFIX, TOMBSTONES_FILE } from "../block/block-files.ts";
 import { readBlockMeta } from "../block/block-reader.ts";
 import { BlockSource } from "../compact/block-source.ts";
+import { PrivateMemory } from "../kernel/private-memory.ts";
 import { CHUNK_PACKED } from "../storage.ts";
 import {
   blocksDirOf,
@@ -86,19 +87,13 @@ async function copyBlocks({ ulids, reserveBytes }: SnapshotJob, into: string, co
 
 /** Writes a block anew, in chunks that Prometheus reads. */
 async function unpack(dir: string, into: string, ulid: string, context: JobContext): Promise<void> {
-  const source = BlockSource.open(context.vfs, dir);
+  const memory = new PrivateMemory(context.module);
+  const source = BlockSource.open(context.vfs, dir, memory);
   try {
     const { minTime, maxTime, compaction } = source.block.meta;
     const silent = { ...context, progress: () => {} };
-    await writeMerged(silent, {
-      blocksDir: into,
-      ulid,
-      minTime,
-      maxTime,
-      compaction,
-      sources: [source],
-      packed: false,
-    });
+    const block = { blocksDir: into, ulid, minTime, maxTime, compaction, sources: [source], packed: false, memory };
+    await writeMerged(silent, block);
   } finally {
     closeSources([source], context.log);
   }

@@ -33,8 +33,8 @@ export interface NewBlock {
   /** In the order in which their samples count. */
   readonly sources: readonly SeriesSource[];
   readonly packed: boolean;
-  /** Where sources have their chunks already; a memory of its own otherwise. */
-  readonly memory?: PrivateMemory;
+  /** That sources have their chunks in. */
+  readonly memory: PrivateMemory;
   /** Whether its times are those of its samples, not those given. */
   readonly hasTightTimes?: boolean;
 }
@@ -66,8 +66,8 @@ export async function writeMerged(context: JobContext, block: NewBlock): Promise
 }
 
 async function fill(
-  { module, log, pause, progress }: JobContext,
-  { packed, ulid, memory = new PrivateMemory(module) }: NewBlock,
+  { log, pause, progress }: JobContext,
+  { packed, ulid, memory }: NewBlock,
   merge: SourceMerge,
   writer: BlockWriter,
 ): Promise<readonly StillDeleted[]> {
