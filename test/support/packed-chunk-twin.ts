@@ -67,7 +67,7 @@ function readColumn(reader: Reader, count: number, first: bigint, equalStep: () 
   if (order === 2) numbers.push(signed(first + slope));
   while (numbers.length < count)
     for (const residual of readBlock(reader, Math.min(128, count - numbers.length))) {
-      const [i, before, step] = [BigInt(numbers.length), numbers.at(-1)!, factor * residual];
+      const [i, before, step] = [BigInt(numbers.length), numbers.at(-1), factor * residual];
       if (order === 2) difference += step;
       numbers.push(signed([first + step, before + step, before + difference, first + i * slope + step][order]!));
     }

@@ -107,7 +107,7 @@ export const timesFor = (count: number, timeClass: string): fc.Arbitrary<number[
     )
     .map(([from, steps]) => {
       const times = walk(0, steps);
-      const first = Math.min(from, TIME_MAX - times.at(-1)!);
+      const first = Math.min(from, TIME_MAX - times.at(-1));
       return times.map((time) => first + time - times[0]!);
     });
 
