@@ -123,7 +123,7 @@ class Merge {
       assert(block !== undefined, "nothing was merged");
       merged = block;
       await this.#runner.run({ kind: "remove", ulids: [block.meta.ulid] });
-      progress(`${name}: ${(samples / seconds.at(-1)! / 1e6).toFixed(1)} M samples/s`);
+      progress(`${name}, round ${round + 1} of ${rounds}`);
     }
     const { meta, sizeBytes } = merged!;
     return {
