@@ -9,6 +9,7 @@ import { HeadMemory } from "../kernel/head-memory.ts";
 import { LabelTable } from "../promql/label-table.ts";
 import { CHUNK_RAW } from "../storage.ts";
 import { ChunkFileReader } from "./chunk-file-reader.ts";
+import { gatherInPieces } from "./gather-pieces.ts";
 import { HeadLabels } from "./head-labels.ts";
 import { HeadSelection } from "./head-selection.ts";
 import type { HeadAttachment } from "./head-storage.ts";
@@ -21,7 +22,7 @@ export interface HeadContentsOptions {
   readonly beforeMs: number;
 }
 
-/** What a series has: an in-order chunk, whose samples lie from `mint` to `maxt`, or late samples at certain times. */
+/** What a series has: an in-order chunk from `mint` to `maxt`, or late samples at certain times. A chunk may come twice. */
 export interface TimeVisitor {
   chunk(place: number, mint: number, maxt: number): void;
   late(place: number, times: Float64Array): void;
@@ -110,12 +111,24 @@ export class HeadContents {
 
   /** @returns how many of the series in the list were visited */
   #visitSome(place: number, count: number, visitor: TimeVisitor): number {
-    const { kernel, at, words } = this.#memory;
     const { beforeMs, sequence } = this.#options;
-    const gathered = kernel.gather(this.#slot, 0, count, Number.NEGATIVE_INFINITY, beforeMs - 1, this.fromMs, sequence);
+    const range = { mint: Number.NEGATIVE_INFINITY, maxt: beforeMs - 1, floorMs: this.fromMs, sequence };
+    const { mint, maxt, floorMs } = range;
+    const gathered = this.#memory.kernel.gather(this.#slot, 0, count, mint, maxt, floorMs, sequence);
     const series = Number(gathered >> 32n);
-    if (series === 0) throw new TsdbError("INTERNAL", "One series has more late samples than can be read at once");
-    for (let i = 0; i < Number(gathered & 0xffff_ffffn); i++) {
+    const visit = (recordCount: number): void => this.#visitRecords(place, recordCount, visitor);
+    if (series > 0) {
+      visit(Number(gathered & 0xffff_ffffn));
+      return series;
+    }
+    gatherInPieces(this.#memory, this.#slot, range, (_, recordCount) => visit(recordCount));
+    return 1;
+  }
+
+  #visitRecords(place: number, count: number, visitor: TimeVisitor): void {
+    const { kernel, at, words } = this.#memory;
+    const { beforeMs } = this.#options;
+    for (let i = 0; i < count; i++) {
       const record = (kernel.recordsAddress(this.#slot) >>> 0) + i * at.CHUNK_RECORD_SIZE;
       const encoding = this.#memory.u32(record + at.CHUNK_RECORD_ENCODING);
       if (encoding === ENCODING_DELETED) continue;
@@ -129,7 +142,6 @@ export class HeadContents {
       const maxt = this.#memory.i64(record + at.CHUNK_RECORD_MAXT);
       visitor.chunk(recordPlace, Math.max(mint, this.fromMs), Math.min(maxt, beforeMs - 1));
     }
-    return series;
   }
 
   #allRefs(): Uint32Array {

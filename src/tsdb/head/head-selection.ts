@@ -14,6 +14,7 @@ import type { HeadMemory } from "../kernel/head-memory.ts";
 import { CHUNK_XOR } from "../storage.ts";
 import type { ChunkFileReader } from "./chunk-file-reader.ts";
 import { ChunkRuns } from "./chunk-runs.ts";
+import { gatherInPieces } from "./gather-pieces.ts";
 import type { HeadLabels } from "./head-labels.ts";
 
 const SERIES_PER_GATHER_MAX = 1024;
@@ -84,7 +85,7 @@ export class HeadSelection implements SourceSelection {
     const gathered = kernel.gather(this.#slot, 0, series.length, mint, maxt, floorMs, sequence);
     const gatheredSeries = Number(gathered >> 32n);
     const recordCount = Number(gathered & 0xffff_ffffn);
-    if (gatheredSeries === 0) throw tooManyChunks();
+    if (gatheredSeries === 0) return this.#takeInPieces(this.#refs[series[0]!]!, into);
     const { words } = this.#memory;
     const recordWords = at.CHUNK_RECORD_SIZE >>> 2;
     const seriesWord = at.CHUNK_RECORD_SERIES >>> 2;
@@ -101,6 +102,21 @@ export class HeadSelection implements SourceSelection {
       into.endSeries();
     }
     return taken;
+  }
+
+  /** One series alone. */
+  #takeInPieces(ref: number, into: SourceChunks): number {
+    const { kernel, at } = this.#memory;
+    const range = { ...this.#range, sequence: this.#range.sequence ?? Number.POSITIVE_INFINITY };
+    gatherInPieces(this.#memory, this.#slot, range, (pieceMint, recordCount) => {
+      for (let i = 0; i < recordCount; i++) {
+        const record = (kernel.recordsAddress(this.#slot) >>> 0) + i * at.CHUNK_RECORD_SIZE;
+        const isRepeated = pieceMint > range.mint && this.#memory.i64(record + at.CHUNK_RECORD_MINT) < pieceMint;
+        if (!isRepeated) this.#takeRecord(into, record >>> 2, ref);
+      }
+    });
+    into.endSeries();
+    return 1;
   }
 
   /** @param record index of its first word */

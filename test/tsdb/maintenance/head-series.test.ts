@@ -18,6 +18,7 @@ const RUNS = 6;
 const RANGE_MS = 7_200_000;
 const START_MS = Math.ceil(Date.UTC(2026, 0, 1) / RANGE_MS) * RANGE_MS;
 const SLOT = 2;
+const COLUMN_MAX = 70_000;
 const LIMITS: TwinLimits = {
   labelsPerSeriesMax: 6,
   labelNameBytesMax: 20,
@@ -62,7 +63,7 @@ function filled(random: Random): { head: KernelHead; twin: HeadTwin; nowMs: numb
 function readSource(source: SeriesSource, memory: PrivateMemory): [string, TwinSample[]][] {
   const text = (symbol: number): string => Buffer.from(source.symbols.bytesOf(symbol)).toString("latin1");
   const arena = new Arena(memory);
-  const columns = memory.reserve(2 * 8 * 4096);
+  const columns = memory.reserve(2 * 8 * COLUMN_MAX);
   const found: [string, TwinSample[]][] = [];
   while (source.next()) {
     const labels = Array.from({ length: source.labelCount }, (_, i): ByteLabel => [
@@ -74,9 +75,9 @@ function readSource(source: SeriesSource, memory: PrivateMemory): [string, TwinS
     source.read(chunks, arena);
     const samples: TwinSample[] = [];
     for (let i = 0; i < chunks.count; i++) {
-      const [times, values] = [columns, columns + 8 * 4096];
+      const [times, values] = [columns, columns + 8 * COLUMN_MAX];
       const { encoding, address, bytes, deleted } = chunks;
-      let count = memory.kernel.decodeChunk(encoding[i]!, address[i]!, bytes[i]!, times, values, 4096);
+      let count = memory.kernel.decodeChunk(encoding[i]!, address[i]!, bytes[i]!, times, values, COLUMN_MAX);
       expect(count).toBeGreaterThan(0);
       for (let at = 0; at < deleted.length; at += 2)
         count = memory.kernel.maskSamples(times, values, count, deleted[at]!, deleted[at + 1]!);
@@ -139,6 +140,41 @@ test("a flush finds all that is before its time as of its sequence, range by ran
       expect(foundLate, `seed ${seed}`).toEqual(rows);
     }
   }
+});
+
+test("a series with more late samples than can be read at once is read in pieces", async () => {
+  const count = 130_000;
+  const head = new KernelHead({ limits: LIMITS, decodedBytesMax: 8 * 2 ** 20 });
+  const labels: ByteLabel[] = [["__name__", "late"]];
+  const nowMs = START_MS + RANGE_MS - 1;
+  head.ingest(writeRequest([{ labels, samples: [{ timestampMs: BigInt(nowMs), value: 1n }] }]), nowMs);
+  for (let from = 0; from < count; from += count / 4) {
+    const samples = Array.from({ length: count / 4 }, (_, i) => ({
+      timestampMs: BigInt(START_MS + from + i),
+      value: BigInt(from + i),
+    }));
+    const answer = head.ingest(writeRequest([{ labels, samples }]), nowMs);
+    expect(answer).toMatchObject({ accepted: count / 4 });
+  }
+  const { module, memory } = head.memory;
+  const options = {
+    vfs: new MemoryVfs(),
+    beforeMs: START_MS + RANGE_MS,
+    sequence: head.sequence,
+    rangeMs: RANGE_MS,
+    check: () => undefined,
+  };
+  const series = new HeadSeries({ module, memory, slot: SLOT, chunkDir: "/chunks" }, options);
+  expect(series.ranges).toMatchObject([{ minTime: START_MS }]);
+  const [inOrder, late] = series.sources(series.ranges[0]!);
+  const privateMemory = new PrivateMemory(loadKernelModule({ debug: true }));
+  expect(readSource(inOrder!, privateMemory)[0]![1]).toHaveLength(1);
+  const [, samples] = readSource(late!, privateMemory)[0]!;
+  expect(samples.length).toBe(count);
+  expect(
+    samples.every(({ timestampMs, value }, i) => timestampMs === BigInt(START_MS + i) && value === BigInt(i)),
+  ).toBe(true);
+  series.close();
 });
 
 /** As Prometheus orders label sets; keys are the JSON of byte strings. */
