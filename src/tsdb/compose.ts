@@ -90,6 +90,7 @@ export function compose({ live, log, clock }: CompositionDeps): Composition {
     attach: () => database.attach(),
     detach: (slot) => database.detach(slot),
     acquireView: () => database.acquireView(),
+    onDamage: (ulid) => database.admin.suspect(ulid),
     clock,
     log,
   });

@@ -25,10 +25,11 @@ import { ReaderSlots } from "./db/reader-slots.ts";
 import { readHandOver } from "./db/handover.ts";
 import { makeDir } from "./db/make-dir.ts";
 import { ReplayDrain, replayLog } from "./db/replay.ts";
-import { Retention } from "./db/retention.ts";
+import { HeadFlushSource } from "./db/head-flush-source.ts";
 import { DiskSpace, isOutOfSpace } from "./db/disk-space.ts";
 import { Controls } from "./db/controls.ts";
 import { Maintenance } from "./db/maintenance.ts";
+import type { HeadNow } from "./db/head-watch.ts";
 import type { HeldView } from "./db/views.ts";
 import { meaningOf, type Phase, type StateFacts, stateOf, type WriteObstacles } from "./db/states.ts";
 import { chunkFileIndexOf } from "./head/chunk-file-format.ts";
@@ -81,7 +82,6 @@ export class Database implements DatabaseApi {
   };
   #chunkFiles: ChunkFileWriter | undefined;
   #wal: WalWriter | undefined;
-  #retention: Retention | undefined;
   /** Why the log has not been opened yet. */
   #repairFailure: unknown;
   #repairTimer: Timer | undefined;
@@ -117,6 +117,20 @@ export class Database implements DatabaseApi {
     });
     const { runner, maintenance, random } = options;
     this.#maintenance = new Maintenance({
+      flushSource: new HeadFlushSource({
+        vfs,
+        dataDir,
+        head: this.#head,
+        collector: this.#collector,
+        segments: this.#segments,
+        wal: () => this.#wal,
+        chunkFiles: () => this.#chunkFiles,
+        attach: () => this.attach(),
+        detach: (slot) => this.detach(slot),
+        log,
+      }),
+      headNow: () => this.#headNow,
+      memtableBytesMax: options.memtableBytesMax,
       runner,
       settings: maintenance,
       limits: () => this.#controls.policy.limits,
@@ -159,12 +173,12 @@ export class Database implements DatabaseApi {
     for (const dir of [dataDir, walDir, this.#chunkDir]) await makeDir(vfs, dir);
     await this.#controls.load();
     await this.#disk.start();
-    await this.#maintenance.load();
     await removeTemporaries(vfs, walDir, (name) => segmentIndexOf(name) !== undefined);
     await removeTemporaries(vfs, this.#chunkDir, (name) => chunkFileIndexOf(name) !== undefined);
 
     const startMs = clock.monotonicMs();
     const handOver = await readHandOver(vfs, dataDir, log);
+    await this.#maintenance.load(handOver?.beforeMs);
     if (handOver !== undefined) head.setFlushed(handOver.sequence, handOver.beforeMs);
     const into = new HeadReplay(head.memory);
     const check = (): void => {
@@ -207,16 +221,6 @@ export class Database implements DatabaseApi {
       "replaying WAL",
     );
     for (const loss of summary.losses) this.#report(loss);
-    const retentionMs = (): number => this.#controls.policy.settings.ageMs;
-    this.#retention = new Retention({
-      head,
-      collector: this.#collector,
-      chunkFiles,
-      segments,
-      retentionMs,
-      clock,
-      log,
-    });
     if (wal.enabled) await this.#openLog(summary, [...summary.repairs]);
     check();
     this.#phase = "open";
@@ -292,7 +296,6 @@ export class Database implements DatabaseApi {
     await this.#repairing;
     // What retention waits for may be the collector.
     await this.#collector.stop();
-    await this.#retention?.stop();
     await this.#maintenance.close();
     await this.#disk.stop();
     await this.#controls.close();
@@ -369,6 +372,7 @@ export class Database implements DatabaseApi {
     compact: () => database.#whenChangeable(() => database.#maintenance.compact()),
     deleteSeries: (request) => database.#whenChangeable(() => database.#maintenance.deleteSeries(request)),
     cleanTombstones: () => database.#whenChangeable(() => database.#maintenance.cleanTombstones()),
+    suspect: (ulid) => database.#maintenance.suspect(ulid),
     snapshot: (skipHead) => database.#whenOpen(() => database.#maintenance.snapshot(skipHead)),
   }))(this);
 
@@ -421,6 +425,11 @@ export class Database implements DatabaseApi {
 
   acquireView(): HeldView {
     return this.#maintenance.blocks.views.acquire();
+  }
+
+  get #headNow(): Omit<HeadNow, "floorMs"> {
+    const { minTimeMs, maxTimeMs, lateSamples, memoryBytes, samplesTotal } = this.#head.stats();
+    return { minTimeMs, maxTimeMs, lateRows: lateSamples, memoryBytes, samplesTotal };
   }
 
   /** Undefined while there is nothing, or no reader slot is free. */

@@ -165,6 +165,8 @@ export interface AdminApi {
   deleteSeries(request: DeleteRequest): Promise<DeleteReport>;
   cleanTombstones(): Promise<CompactReport>;
   snapshot(skipHead: boolean): Promise<SnapshotReport>;
+  /** A query found this block damaged: it is verified, and set aside if that is so. */
+  suspect(ulid: string): void;
 }
 
 export interface DeleteRequest {
@@ -185,6 +187,8 @@ export interface DeleteReport {
 }
 
 export interface CompactReport {
+  /** ULIDs of blocks that were cut from the head. */
+  readonly cut: readonly string[];
   readonly merges: readonly MergeReport[];
   /** Past the retention. */
   readonly deletedBlocks: number;

@@ -2,7 +2,7 @@
  * Decides what is done with blocks, and when: merges and retention at an interval, scrubbing all the time and slowly, and
  * what an operator asks for. The work itself is jobs (maintenance/), in threads of their own; here it is only asked for.
  *
- *   rounds   compact + retention (compaction.interval), scrub (one block at a time)
+ *   rounds   flush when the policy says so, compact + retention (compaction.interval), scrub (one block at a time)
  *   asked    compact, delete_series, clean_tombstones, snapshot: one after the other
  *
  * A database that was made read-only by hand has its files left alone, so that they can be copied: rounds rest then.
@@ -23,11 +23,17 @@ import type {
 import { BlockKeeper, countOf } from "./block-keeper.ts";
 import { BlockSet } from "./block-set.ts";
 import { Compactor } from "./compactor.ts";
+import { completeBefore } from "./flush-policy.ts";
+import { Flusher, type FlushReport, type FlushSource } from "./flusher.ts";
+import { type HeadNow, HeadWatch } from "./head-watch.ts";
 import { JobBoard } from "./job-board.ts";
 import { Rounds } from "./rounds.ts";
 import { Scrubber } from "./scrubber.ts";
 
 export interface MaintenanceOptions {
+  readonly flushSource: FlushSource;
+  readonly headNow: () => Omit<HeadNow, "floorMs">;
+  readonly memtableBytesMax: number;
   readonly runner: MaintenanceRunner;
   readonly settings: MaintenanceSettings;
   readonly limits: () => RetentionLimits;
@@ -43,19 +49,28 @@ export interface MaintenanceOptions {
   readonly log: Logger;
 }
 
+/** Between two looks at the head: of a second's writes some MiB stay in memory. */
+const FLUSH_LOOK_MS = 5_000;
+
 export class Maintenance {
   readonly blocks = new BlockSet();
   readonly board: JobBoard;
   readonly #options: MaintenanceOptions;
   readonly #closing = new AbortController();
   readonly #keeper: BlockKeeper;
+  readonly #flusher: Flusher;
+  readonly #watch: HeadWatch;
   readonly #compactor: Compactor;
   readonly #scrubber: Scrubber;
+  readonly #flushing: Rounds;
   readonly #compaction: Rounds;
   readonly #scrubbing: Rounds;
   #settings: MaintenanceSettings;
   /** The last of what was asked for. */
   #asked: Promise<unknown> = Promise.resolve();
+  /** The last flush or delete: a delete must find what it deletes either in the head or in a block that queries see. */
+  #flushOrDelete: Promise<unknown> = Promise.resolve();
+  readonly #suspects = new Set<string>();
 
   constructor(options: MaintenanceOptions) {
     const { runner, clock, log, limits, reserveBytes, retentionState, isPaused } = options;
@@ -66,6 +81,21 @@ export class Maintenance {
     const { board } = this;
     this.#keeper = new BlockKeeper({ blocks, board, log, closing: this.#closing.signal });
     const keeper = this.#keeper;
+    this.#flusher = new Flusher({ source: options.flushSource, blocks, board, log });
+    this.#watch = new HeadWatch(clock, options.memtableBytesMax);
+    this.#flushing = new Rounds({
+      operation: "flush",
+      restMs: () => FLUSH_LOOK_MS,
+      round: async (signal) => {
+        const decision = isPaused() ? undefined : this.#watch.decide(this.#headNow);
+        if (decision === undefined) return;
+        const report = await this.#flush(decision.beforeMs, decision.reason, signal);
+        // Not awaited: merging may take minutes, and the head has other things to do.
+        if (report !== undefined && report.blocks.length > 0) void this.#compaction.now();
+      },
+      clock,
+      log,
+    });
     this.#compactor = new Compactor({
       blocks,
       board,
@@ -101,13 +131,14 @@ export class Maintenance {
     });
   }
 
-  /** Finds the blocks that are there. @throws what the disk throws */
-  async load(): Promise<void> {
+  /** Finds the blocks that are there. @param headFloorMs of the last hand-over @throws what the disk throws */
+  async load(headFloorMs: number | undefined): Promise<void> {
     const { blocks, quarantined } = await this.board.run<"load">({ kind: "load" }, "all", this.#closing.signal);
-    this.blocks.change({ add: blocks, missing: quarantined });
+    this.blocks.change({ add: blocks, missing: quarantined, ...(headFloorMs !== undefined && { headFloorMs }) });
   }
 
   start(): void {
+    this.#flushing.start();
     this.#compaction.start();
     this.#scrubbing.start();
   }
@@ -115,8 +146,8 @@ export class Maintenance {
   /** Stops everything within moments; what was under way leaves nothing that counts. */
   async close(): Promise<void> {
     this.#closing.abort();
-    await Promise.all([this.#compaction.stop(), this.#scrubbing.stop()]);
-    await this.#asked.catch(() => undefined);
+    await Promise.all([this.#flushing.stop(), this.#compaction.stop(), this.#scrubbing.stop()]);
+    await Promise.allSettled([this.#asked, this.#flushOrDelete]);
     await this.#keeper.settled();
     await this.#options.runner.close();
   }
@@ -135,23 +166,62 @@ export class Maintenance {
 
   /** Files are left alone from now on: resolves when nothing is written. */
   async pause(): Promise<void> {
+    await this.#flushOrDelete.catch(() => undefined);
     await this.#keeper.stopAll();
     await this.#keeper.settled();
   }
 
-  /** Merges what there is to merge, and deletes what is past the retention. */
+  /** A query found a block damaged. It is looked at once, and set aside if that is so. */
+  suspect(ulid: string): void {
+    if (this.#suspects.has(ulid) || this.#closing.signal.aborted) return;
+    this.#suspects.add(ulid);
+    const { log } = this.#options;
+    this.#keeper
+      .verify(ulid, this.#closing.signal)
+      .catch((thrown: unknown) => log.warn({ operation: "verify", err: thrown }, `Cannot verify block ${ulid}`))
+      .finally(() => this.#suspects.delete(ulid));
+  }
+
+  get #headNow(): HeadNow {
+    return { ...this.#options.headNow(), floorMs: this.blocks.views.current.headFloorMs };
+  }
+
+  #flush(beforeMs: number, reason: string, signal: AbortSignal): Promise<FlushReport | undefined> {
+    return this.#alone(async () => {
+      const report = await this.#flusher.flush(beforeMs, reason, signal);
+      if (report !== undefined) this.#watch.flushed(this.#headNow);
+      return report;
+    });
+  }
+
+  /** Flushes and deletes, one after the other. */
+  #alone<T>(run: () => Promise<T>): Promise<T> {
+    const before = this.#flushOrDelete;
+    const alone = (async (): Promise<T> => {
+      await before.catch(() => undefined);
+      return run();
+    })();
+    this.#flushOrDelete = alone;
+    return alone;
+  }
+
+  /** Cuts what is complete, merges what there is to merge, and deletes what is past the retention. */
   compact(): Promise<CompactReport> {
     return this.#ask(async (signal) => {
+      const head = this.#headNow;
+      const beforeMs = completeBefore(head);
+      const flush = beforeMs > head.floorMs ? await this.#flush(beforeMs, "asked", signal) : undefined;
       const before = { ...this.#compactor.deletionsTotal };
       await this.#compactor.applyRetention();
       const merges = await this.#compactor.compact(signal);
       const { age, size } = this.#compactor.deletionsTotal;
-      return { merges, deletedBlocks: age + size - before.age - before.size };
+      return { cut: flush?.blocks ?? [], merges, deletedBlocks: age + size - before.age - before.size };
     });
   }
 
   deleteSeries(request: DeleteRequest): Promise<DeleteReport> {
-    return this.#ask(async (signal) => {
+    const { signal } = this.#closing;
+    return this.#alone(async () => {
       const touched = this.blocks.overlapping(request.mint, request.maxt).map(({ meta }) => meta.ulid);
       return this.#keeper.exclusively(request.isDryRun ? [] : touched, async () => {
         // A merge that ended in spite of it stands for its sources now.
@@ -167,7 +237,7 @@ export class Maintenance {
 
   cleanTombstones(): Promise<CompactReport> {
     return this.#ask(async (signal) => {
-      return { merges: await this.#compactor.cleanTombstones(signal), deletedBlocks: 0 };
+      return { cut: [], merges: await this.#compactor.cleanTombstones(signal), deletedBlocks: 0 };
     });
   }
 

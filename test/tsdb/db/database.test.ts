@@ -183,55 +183,6 @@ test("without a log full chunks still leave memory for files", async () => {
   expect(await disk.list(CHUNK_DIR)).toEqual(["00000001"]);
 });
 
-test("retention drops what is older than the older of clock and newest sample, in memory and on disk", async () => {
-  const disk = new MemoryVfs();
-  const clock = new ManualClock(START_MS);
-  const options = {
-    clock,
-    retention: { ageMs: 24 * HOUR_MS, sizeBytesMax: 0, volumePercentMax: 0 },
-    chunkFileBytesMax: 300 * 1024,
-    wal: { segmentBytesMax: 20_000 },
-  };
-  const database = await openDatabase(disk, options);
-  const pass = async (): Promise<void> => {
-    clock.advance(60_000);
-    await rest(40);
-  };
-  for (let hour = 0; hour < 60; hour++) {
-    const nowMs = clock.nowMs();
-    for (let n = 0; n < 10; n++) {
-      const samples = Array.from({ length: 120 }, (_, i) => [nowMs - HOUR_MS + i * 30_000, Math.sin(i + n)] as const);
-      await write(database, [series(`s${n}`, samples)]);
-    }
-    if (hour === 0) await write(database, [series("ends", [[nowMs, 1]])]);
-    clock.advance(HOUR_MS);
-    await rest(40);
-  }
-  await pass();
-  const stored = readDatabase(database, disk);
-  const oldest = Math.min(...[...stored.values()].flatMap(({ times }) => times));
-  // A chunk goes when all of it is too old: it spans two hours at most.
-  const newestMs = database.stats().headMaxTime!;
-  expect(oldest).toBeGreaterThan(newestMs - 27 * HOUR_MS);
-  expect(oldest).toBeLessThan(newestMs - 23 * HOUR_MS);
-  expect(stored.get('__name__="ends"')?.times ?? [], "an open chunk that nothing was added to").toEqual([]);
-  expect(await disk.exists(`${WAL_DIR}/00000001`)).toBe(false);
-  expect(database.stats().headMinTime).toBeGreaterThan(newestMs - 26 * HOUR_MS);
-
-  // The clock jumps a year ahead: nothing more is old by the newest sample.
-  const count = stored.get('__name__="s0"')!.times.length;
-  clock.jumpWall(365 * 24 * HOUR_MS);
-  await pass();
-  await pass();
-  expect(readDatabase(database, disk).get('__name__="s0"')!.times).toHaveLength(count);
-  await database.close();
-
-  const again = await openDatabase(disk, options);
-  onTestFinished(() => again.close());
-  expect(again.damage).toEqual([]);
-  expect(readDatabase(again, disk).get('__name__="s0"')!.times.length).toBeGreaterThanOrEqual(count);
-});
-
 test("replay says how far it is, lets other work go on, and writes its line to the log", async () => {
   const disk = new MemoryVfs();
   let database = await openDatabase(disk, { wal: { segmentBytesMax: 2 ** 20 } });

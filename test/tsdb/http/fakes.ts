@@ -102,7 +102,7 @@ export class FakeAdmin implements AdminApi {
   deleted: DeleteReport = { blocks: [], seriesCount: 0, sampleCount: 0 };
 
   async compact(): Promise<CompactReport> {
-    return { merges: this.merges, deletedBlocks: 0 };
+    return { cut: [], merges: this.merges, deletedBlocks: 0 };
   }
 
   async deleteSeries(request: DeleteRequest): Promise<DeleteReport> {
@@ -112,8 +112,10 @@ export class FakeAdmin implements AdminApi {
 
   async cleanTombstones(): Promise<CompactReport> {
     this.cleanings++;
-    return { merges: [], deletedBlocks: 0 };
+    return { cut: [], merges: [], deletedBlocks: 0 };
   }
+
+  suspect(): void {}
 
   async snapshot(skipHead: boolean): Promise<SnapshotReport> {
     this.snapshots.push({ skipHead });
