@@ -469,6 +469,8 @@ export class Database implements DatabaseApi {
       headMinTime: head.minTimeMs,
       headMaxTime: head.maxTimeMs,
       headMemoryBytes: head.memoryBytes,
+      headLateSamples: head.lateSamples,
+      lateSamplesTotal: head.lateSamplesTotal,
       seriesCreatedTotal: head.seriesCreatedTotal,
       walSizeBytes: this.#segments.sizeBytes,
       walSegment: this.#segments.lastIndex,

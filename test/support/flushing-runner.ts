@@ -17,11 +17,13 @@ import { MergedStorage } from "../../src/tsdb/query/merged-storage.ts";
 import { writeBlock, type BlockSeries } from "./blocks.ts";
 import { readStorage } from "./read-storage.ts";
 
+/** Of all runners, so that no two lives of one disk name a block alike. */
+let blockCount = 0;
+
 export class FlushingRunner implements MaintenanceRunner {
   readonly #inner: MaintenanceRunner;
   readonly #vfs: Vfs;
   readonly #blocksDir: string;
-  #blockCount = 0;
   flushes: FlushJob[] = [];
 
   constructor(inner: MaintenanceRunner, vfs: Vfs, blocksDir: string) {
@@ -43,7 +45,7 @@ export class FlushingRunner implements MaintenanceRunner {
     this.flushes.push(job);
     const blocks = [];
     for (const [range, series] of this.#ranges(job)) {
-      const ulid = `01J${String(range).padStart(17, "0")}${String(++this.#blockCount).padStart(6, "0")}`;
+      const ulid = `01J${String(range).padStart(17, "0")}${String(++blockCount).padStart(6, "0")}`;
       const options = { minTime: range * job.blockRangeMs, maxTime: (range + 1) * job.blockRangeMs };
       const finished = await writeBlock({ vfs: this.#vfs, blocksDir: this.#blocksDir, ulid, ...options }, series);
       blocks.push({ meta: finished.meta, sizeBytes: 1, hasTombstones: false });

@@ -105,6 +105,9 @@ export interface DatabaseStats {
   readonly headMinTime: number | undefined;
   readonly headMaxTime: number | undefined;
   readonly headMemoryBytes: number;
+  /** Samples out of order: in the head now, and taken since the start. */
+  readonly headLateSamples: number;
+  readonly lateSamplesTotal: number;
   readonly seriesCreatedTotal: number;
   readonly walSizeBytes: number;
   readonly walSegment: number;

@@ -6,6 +6,7 @@
 import { Registry, collectDefaultMetrics } from "prom-client";
 import type { Metric, OpenMetricsContentType } from "prom-client";
 import type { DatabaseApi, DatabaseStats } from "../db.ts";
+import type { JobCounts } from "../db/job-board.ts";
 import { databaseStates } from "../db/states.ts";
 import type { QueryPoolStats } from "../query/pool.ts";
 import { DurationHistogram } from "./duration-histogram.ts";
@@ -89,6 +90,15 @@ const byLabel = (label: string, counts: Iterable<readonly [string, number]>): Sa
 
 const seconds = (ms: number | undefined): number | undefined => (ms === undefined ? undefined : ms / 1000);
 
+const ofJobs = ({ maintenance }: DatabaseStats, count: keyof JobCounts): Sample[] =>
+  byLabel(
+    "kind",
+    Object.entries(maintenance.jobs).map(([kind, counts]) => [kind, counts[count]]),
+  );
+
+const oldest = (a: number | undefined, b: number | undefined): number | undefined =>
+  a === undefined || b === undefined ? (a ?? b) : Math.min(a, b);
+
 const buildInfo: MetricRow["read"] = ({ build }) => [
   { labels: { version: build.version, revision: build.revision, goversion: build.runtime }, value: 1 },
 ];
@@ -105,6 +115,11 @@ export const metricRows: readonly MetricRow[] = [
     "tsdb_duplicate_samples_total",
     "Samples that repeated their series' newest one; accepted.",
     ({ stats }) => stats.duplicatesTotal,
+  ),
+  counter(
+    "tsdb_late_samples_total",
+    "Samples stored that were older than their series' newest one.",
+    ({ stats }) => stats.lateSamplesTotal,
   ),
   histogram(
     "tsdb_insert_duration_seconds",
@@ -129,6 +144,7 @@ export const metricRows: readonly MetricRow[] = [
   gauge("tsdb_head_series", "Series in the head.", ({ stats }) => stats.headSeries),
   gauge("tsdb_head_chunks", "Chunks of the head, open and full.", ({ stats }) => stats.headChunks),
   gauge("tsdb_head_memory_bytes", "Kernel memory in use by the head.", ({ stats }) => stats.headMemoryBytes),
+  gauge("tsdb_head_late_samples", "Late samples in the head.", ({ stats }) => stats.headLateSamples),
   gauge("tsdb_head_min_time_seconds", "Oldest timestamp in the head.", ({ stats }) => seconds(stats.headMinTime)),
   gauge("tsdb_head_max_time_seconds", "Newest timestamp in the head.", ({ stats }) => seconds(stats.headMaxTime)),
   counter("tsdb_head_series_created_total", "Series created.", ({ stats }) => stats.seriesCreatedTotal),
@@ -138,7 +154,42 @@ export const metricRows: readonly MetricRow[] = [
     ({ stats }) => stats.chunksWrittenTotal,
   ),
   gauge("tsdb_head_chunk_files_bytes", "Size of the head chunk files.", ({ stats }) => stats.chunkFileBytes),
-  gauge("tsdb_blocks_total", "Blocks on disk.", () => 0),
+  gauge("tsdb_blocks_total", "Blocks on disk.", ({ stats }) => stats.maintenance.blocks),
+  gauge("tsdb_blocks_bytes", "Size of the blocks.", ({ stats }) => stats.maintenance.blockBytes),
+  gauge(
+    "tsdb_blocks_with_tombstones",
+    "Blocks of which something is deleted and still on disk.",
+    ({ stats }) => stats.maintenance.blocksWithTombstones,
+  ),
+  gauge(
+    "tsdb_blocks_quarantined",
+    "Blocks that were found damaged and set aside.",
+    ({ stats }) => stats.maintenance.blocksQuarantined,
+  ),
+  counter(
+    "tsdb_blocks_scrubbed_total",
+    "Blocks that were read through.",
+    ({ stats }) => stats.maintenance.scrubbedTotal,
+  ),
+  counter("tsdb_maintenance_jobs_total", "Jobs that were done, by kind.", ({ stats }) => ofJobs(stats, "doneTotal")),
+  counter("tsdb_maintenance_failures_total", "Jobs that failed, by kind.", ({ stats }) => ofJobs(stats, "failedTotal")),
+  counter("tsdb_maintenance_seconds_total", "Time that jobs took, by kind.", ({ stats }) =>
+    ofJobs(stats, "secondsTotal"),
+  ),
+  counter("tsdb_retention_deletions_total", "Blocks deleted, by the limit that they were past.", ({ stats }) =>
+    byLabel("reason", Object.entries(stats.maintenance.retentionDeletionsTotal)),
+  ),
+  gauge(
+    "tsdb_disk_free_bytes",
+    "Free space on the volume of the data directory.",
+    ({ stats }) => stats.disk?.freeBytes,
+  ),
+  gauge("tsdb_disk_total_bytes", "Size of the volume of the data directory.", ({ stats }) => stats.disk?.totalBytes),
+  gauge(
+    "tsdb_disk_reserve_bytes",
+    "Space kept free: with less, no writes are taken.",
+    ({ stats }) => stats.disk?.reserveBytes,
+  ),
   gauge("tsdb_wal_size_bytes", "Size of the write-ahead log.", ({ stats }) => stats.walSizeBytes),
   gauge("tsdb_wal_segment", "Number of the segment being written.", ({ stats }) => stats.walSegment),
   counter("tsdb_wal_syncs_total", "fdatasync calls of the write-ahead log.", ({ stats }) => stats.walSyncsTotal),
@@ -218,6 +269,11 @@ export const metricRows: readonly MetricRow[] = [
     { labels: { type: "float" }, value: stats.samplesIngestedTotal },
   ]),
   counter(
+    "prometheus_tsdb_head_out_of_order_samples_appended_total",
+    "Alias of tsdb_late_samples_total.",
+    ({ stats }) => [{ labels: { type: "float" }, value: stats.lateSamplesTotal }],
+  ),
+  counter(
     "prometheus_tsdb_out_of_order_samples_total",
     'Alias of tsdb_insert_errors_total{reason="out_of_order"}.',
     ({ stats }) => [{ labels: { type: "float" }, value: stats.rejectedTotal["out_of_order"] ?? 0 }],
@@ -234,9 +290,34 @@ export const metricRows: readonly MetricRow[] = [
     seconds(stats.headMaxTime),
   ),
   gauge("prometheus_tsdb_lowest_timestamp_seconds", "Oldest timestamp stored.", ({ stats }) =>
-    seconds(stats.headMinTime),
+    seconds(oldest(stats.maintenance.blockMinTime, stats.headMinTime)),
   ),
-  gauge("prometheus_tsdb_blocks_loaded", "Alias of tsdb_blocks_total.", () => 0),
+  gauge("prometheus_tsdb_blocks_loaded", "Alias of tsdb_blocks_total.", ({ stats }) => stats.maintenance.blocks),
+  gauge(
+    "prometheus_tsdb_storage_blocks_bytes",
+    "Alias of tsdb_blocks_bytes.",
+    ({ stats }) => stats.maintenance.blockBytes,
+  ),
+  counter(
+    "prometheus_tsdb_compactions_total",
+    'Alias of tsdb_maintenance_jobs_total{kind="compact"} and {kind="flush"} together, as Prometheus counts.',
+    ({ stats }) => stats.maintenance.jobs.compact.doneTotal + stats.maintenance.jobs.flush.doneTotal,
+  ),
+  counter(
+    "prometheus_tsdb_compactions_failed_total",
+    "The same of tsdb_maintenance_failures_total.",
+    ({ stats }) => stats.maintenance.jobs.compact.failedTotal + stats.maintenance.jobs.flush.failedTotal,
+  ),
+  counter(
+    "prometheus_tsdb_time_retentions_total",
+    'Alias of tsdb_retention_deletions_total{reason="age"}.',
+    ({ stats }) => stats.maintenance.retentionDeletionsTotal.age,
+  ),
+  counter(
+    "prometheus_tsdb_size_retentions_total",
+    'Alias of tsdb_retention_deletions_total{reason="size"}.',
+    ({ stats }) => stats.maintenance.retentionDeletionsTotal.size,
+  ),
   gauge("prometheus_tsdb_wal_segment_current", "Alias of tsdb_wal_segment.", ({ stats }) => stats.walSegment),
   gauge("prometheus_tsdb_wal_storage_size_bytes", "Alias of tsdb_wal_size_bytes.", ({ stats }) => stats.walSizeBytes),
   counter(

@@ -8,7 +8,7 @@ import type { AppDeps, ProbeDeps } from "./deps.ts";
 import type { HttpCounters, MetricsPage } from "./metrics.ts";
 import { RequestParameters, badRequest } from "./params.ts";
 
-export type Method = "GET" | "HEAD" | "POST";
+export type Method = "GET" | "HEAD" | "POST" | "PUT";
 
 /** @typeParam Parts what its handler needs of the app */
 export interface Route<Parts extends ProbeParts = AppParts> {

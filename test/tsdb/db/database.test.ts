@@ -2,7 +2,6 @@
 import { expect, onTestFinished, test } from "vitest";
 import type { Database } from "../../../src/tsdb/db.ts";
 import type { Logger } from "../../../src/base/logger.ts";
-import { ManualClock } from "../../support/clock.ts";
 import {
   bitsOf,
   CHUNK_DIR,

@@ -106,3 +106,66 @@ test("a managed server refuses to be set over the API, and names the key to chan
   expect(database.admin.retentionChanges).toEqual([]);
   expect((await app.inject(RETENTION)).statusCode, "it may be looked at").toBe(200);
 });
+
+test("samples are deleted with Prometheus' parameters and answer, or counted", async () => {
+  const { app, database } = testApp();
+  const url = "/api/v1/admin/tsdb/delete_series";
+  const query = "match[]=up&match[]=%7Bjob%3D%22a%22%7D&start=1700000000&end=2023-11-14T22:14:20Z";
+  const response = await app.inject({ method: "POST", url: `${url}?${query}` });
+  expect([response.statusCode, response.body]).toEqual([204, ""]);
+  const asked = { selectors: ["up", '{job="a"}'], mint: 1_700_000_000_000, maxt: 1_700_000_060_000 };
+  expect(database.admin.deletes).toEqual([{ ...asked, isDryRun: false }]);
+
+  database.admin.deleted = { blocks: ["01H"], seriesCount: 2, sampleCount: 240 };
+  const counted = await app.inject({ method: "PUT", url: `${url}?${query}&dry_run=true` });
+  expect(counted.statusCode).toBe(200);
+  expect(bodyOf(counted)["data"]).toEqual(database.admin.deleted);
+  expect(database.admin.deletes.at(-1)).toEqual({ ...asked, isDryRun: true });
+
+  for (const [bad, error] of [
+    ["", "no match[] parameter provided"],
+    ["?match[]=up&start=2&end=1", "end timestamp must not be before start timestamp"],
+    ["?match[]=up&dry_run=maybe", 'unable to parse boolean "dry_run" argument: "maybe" is neither true nor false'],
+  ] as const) {
+    const refused = await app.inject({ method: "POST", url: url + bad });
+    expect([refused.statusCode, bodyOf(refused)["error"]]).toEqual([400, error]);
+  }
+});
+
+test("tombstones are cleaned, snapshots are named, merges are told of", async () => {
+  const { app, database } = testApp();
+  const cleaned = await app.inject({ method: "POST", url: "/api/v1/admin/tsdb/clean_tombstones" });
+  expect([cleaned.statusCode, cleaned.body, database.admin.cleanings]).toEqual([204, "", 1]);
+  const taken = await app.inject({ method: "POST", url: "/api/v1/admin/tsdb/snapshot?skip_head=true" });
+  expect(bodyOf(taken)).toEqual({ status: "success", data: { name: "20260101T000000Z-0102030405060708" } });
+  expect(database.admin.snapshots).toEqual([{ skipHead: true }]);
+  database.admin.merges = [{ sources: ["01A", "01B"], block: "01C" }];
+  const merged = await app.inject({ method: "POST", url: "/api/v1/admin/compact" });
+  expect(bodyOf(merged)["data"]).toEqual({ cut: [], merges: database.admin.merges, deletedBlocks: 0 });
+});
+
+test("blocks are shown as Prometheus does, and what is missing beside them", async () => {
+  const { app, database } = testApp();
+  const meta = {
+    ulid: "01H",
+    minTime: 0,
+    maxTime: 7_200_000,
+    stats: { numSamples: 1, numSeries: 1, numChunks: 1 },
+    compaction: { level: 1, sources: ["01H"] },
+    version: 1,
+  } as const;
+  database.admin.blocks = [{ meta, sizeBytes: 99, hasTombstones: false, tombstonesVersion: 0 }];
+  database.admin.missing = [{ ulid: "01B", minTime: -Infinity, maxTime: 5, reason: "index at byte 7: checksum" }];
+  expect(bodyOf(await app.inject("/api/v1/status/tsdb/blocks"))["data"]).toEqual({
+    blocks: [meta],
+    sizes: { "01H": 99 },
+    quarantined: [{ ulid: "01B", minTime: null, maxTime: 5, reason: "index at byte 7: checksum" }],
+  });
+  database.admin.jobs = [{ kind: "compact", subject: "3 blocks", startedAtMs: 5, progress: undefined }];
+  expect(bodyOf(await app.inject("/api/v1/status/maintenance"))["data"]).toMatchObject({
+    running: [{ kind: "compact", subject: "3 blocks" }],
+    jobs: { compact: { doneTotal: 0 } },
+    blocks: 1,
+    quarantined: 1,
+  });
+});

@@ -41,6 +41,8 @@ export const emptyStats: DatabaseStats = {
   headMinTime: undefined,
   headMaxTime: undefined,
   headMemoryBytes: 0,
+  headLateSamples: 0,
+  lateSamplesTotal: 0,
   seriesCreatedTotal: 0,
   walSizeBytes: 0,
   walSegment: 0,

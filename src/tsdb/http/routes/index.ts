@@ -7,6 +7,7 @@ import { probeRoutes } from "./probes.ts";
 import { queryRoutes } from "./queries.ts";
 import { serverRoutes } from "./server.ts";
 import { statusRoutes } from "./status.ts";
+import { tsdbAdminRoutes } from "./tsdb-admin.ts";
 
 /** Not a Route: it is handled before routing (write-handler.ts). */
 export const writeRoute = {
@@ -36,6 +37,7 @@ export const routes: readonly Route[] = [
   ...queryRoutes,
   ...statusRoutes,
   ...adminRoutes,
+  ...tsdbAdminRoutes,
   ...emptyRoutes,
   ...probeRoutes,
   ...serverRoutes,

@@ -92,7 +92,8 @@ const afterSync = (vfs: Vfs, run: () => Promise<void>): Vfs =>
   });
 
 /** Names that may be there after an orderly end; anything else is left over from something. */
-const rightful = /^\/data\/(wal\/\d{8}|chunks_head\/\d{8})$/;
+const rightful =
+  /^\/data\/(handover|wal\/\d{8}|chunks_head\/\d{8}|blocks\/[0-9A-Z]{26}\/([a-z]+(\.json)?|chunks\/\d{6}))$/;
 
 async function survives(disk: MemoryVfs, known: Known, sync: SyncMode, cut: "power" | "process"): Promise<void> {
   const trial = new Trial({ sync }, known);

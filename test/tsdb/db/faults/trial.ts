@@ -13,6 +13,7 @@ import { loadKernelModule } from "../../../../src/tsdb/kernel/load.ts";
 import type { Vfs } from "../../../../src/base/vfs.ts";
 import { ManualClock } from "../../../support/clock.ts";
 import { inlineMaintenance } from "../../../support/database.ts";
+import { FlushingRunner } from "../../../support/flushing-runner.ts";
 import { readDatabase } from "../../../support/read-database.ts";
 import { Random } from "../../../support/random.ts";
 import { MemoryVfs } from "../../../support/vfs/memory.ts";
@@ -119,6 +120,12 @@ export class Trial {
   /** A database that has not been started. */
   database(vfs: Vfs): Database {
     const { sync, segmentBytesMax = 4096, chunkFileBytesMax = 4096 } = this.#options;
+    const { runner, ...maintenance } = inlineMaintenance({
+      vfs,
+      dataDir: DATA_DIR,
+      module: kernel,
+      clock: this.clock,
+    });
     return new Database({
       dataDir: DATA_DIR,
       walDir: WAL_DIR,
@@ -131,7 +138,8 @@ export class Trial {
       chunkFileBytesMax,
       retention: { ageMs: RETENTION_MS, sizeBytesMax: 0, volumePercentMax: 0 },
       diskReserveBytes: 0,
-      ...inlineMaintenance({ vfs, dataDir: DATA_DIR, module: kernel, clock: this.clock }),
+      ...maintenance,
+      runner: new FlushingRunner(runner, vfs, "/data/blocks"),
       memtableBytesMax: 64 * 2 ** 20,
       limits: {
         bodyBytesMax: 2 ** 16,
@@ -185,7 +193,7 @@ export class Trial {
     await this.write(database, LAST);
   }
 
-  /** Moves time to where the later half of the requests lies. */
+  /** Moves time to where the later half of the requests lies: what there is has gone to blocks by then. */
   async passRetention(): Promise<void> {
     await this.pass(LATER_MS, LATER_MS / 12);
   }
