@@ -3,9 +3,16 @@ import { expect, onTestFinished, test } from "vitest";
 import type { Vfs } from "../../../src/base/vfs.ts";
 import type { Database, DatabaseOptions } from "../../../src/tsdb/db.ts";
 import { type HeadFacts, flushDecision } from "../../../src/tsdb/db/flush-policy.ts";
+import type {
+  FlushJob,
+  JobKind,
+  JobOf,
+  JobResults,
+  MaintenanceRunner,
+  RunJobOptions,
+} from "../../../src/tsdb/maintenance/protocol.ts";
 import { ManualClock } from "../../support/clock.ts";
 import { inlineMaintenance, kernel, openDatabase, rest, series, WAL_DIR, write } from "../../support/database.ts";
-import { FlushingRunner } from "../../support/flushing-runner.ts";
 import { readDatabase } from "../../support/read-database.ts";
 import { faultyVfs } from "../../support/vfs/faulty.ts";
 import { MemoryVfs } from "../../support/vfs/memory.ts";
@@ -14,10 +21,29 @@ const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const START_MS = Math.floor(Date.UTC(2026, 0, 1) / (18 * HOUR_MS)) * 18 * HOUR_MS;
 
+/** Knows which flushes were asked for. */
+class RecordingRunner implements MaintenanceRunner {
+  readonly #inner: MaintenanceRunner;
+  readonly flushes: FlushJob[] = [];
+
+  constructor(inner: MaintenanceRunner) {
+    this.#inner = inner;
+  }
+
+  run<K extends JobKind>(job: JobOf<K>, options?: RunJobOptions): Promise<JobResults[K]> {
+    if (job.kind === "flush") this.flushes.push(job as FlushJob);
+    return this.#inner.run(job, options);
+  }
+
+  close(): Promise<void> {
+    return this.#inner.close();
+  }
+}
+
 interface Opened {
   readonly database: Database;
   readonly clock: ManualClock;
-  readonly runner: FlushingRunner;
+  readonly runner: RecordingRunner;
   /** Writes a sample a minute to two series, the clock along with it. */
   readonly live: (minutes: number) => Promise<void>;
   readonly pass: (ms: number) => Promise<void>;
@@ -31,7 +57,7 @@ async function open(
 ): Promise<Opened> {
   const clock = new ManualClock(nowMs);
   const { runner: inner, ...others } = inlineMaintenance({ vfs, dataDir: "/data", module: kernel, clock });
-  const runner = new FlushingRunner(inner, vfs, "/data/blocks");
+  const runner = new RecordingRunner(inner);
   const database = await openDatabase(vfs, { ...others, runner, clock, ...options, wal: {} });
   onTestFinished(() => database.close());
   const pass = async (ms: number): Promise<void> => {

@@ -13,7 +13,6 @@ import { loadKernelModule } from "../../../../src/tsdb/kernel/load.ts";
 import type { Vfs } from "../../../../src/base/vfs.ts";
 import { ManualClock } from "../../../support/clock.ts";
 import { inlineMaintenance } from "../../../support/database.ts";
-import { FlushingRunner } from "../../../support/flushing-runner.ts";
 import { readDatabase } from "../../../support/read-database.ts";
 import { Random } from "../../../support/random.ts";
 import { MemoryVfs } from "../../../support/vfs/memory.ts";
@@ -120,12 +119,6 @@ export class Trial {
   /** A database that has not been started. */
   database(vfs: Vfs): Database {
     const { sync, segmentBytesMax = 4096, chunkFileBytesMax = 4096 } = this.#options;
-    const { runner, ...maintenance } = inlineMaintenance({
-      vfs,
-      dataDir: DATA_DIR,
-      module: kernel,
-      clock: this.clock,
-    });
     return new Database({
       dataDir: DATA_DIR,
       walDir: WAL_DIR,
@@ -138,8 +131,7 @@ export class Trial {
       chunkFileBytesMax,
       retention: { ageMs: RETENTION_MS, sizeBytesMax: 0, volumePercentMax: 0 },
       diskReserveBytes: 0,
-      ...maintenance,
-      runner: new FlushingRunner(runner, vfs, "/data/blocks"),
+      ...inlineMaintenance({ vfs, dataDir: DATA_DIR, module: kernel, clock: this.clock }),
       memtableBytesMax: 64 * 2 ** 20,
       limits: {
         bodyBytesMax: 2 ** 16,
