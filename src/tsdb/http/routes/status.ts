@@ -122,7 +122,7 @@ export const statusRoutes: readonly Route[] = [
   {
     methods: ["GET"],
     path: "/api/v1/status/tsdb",
-    summary: "Head statistics and cardinality",
+    summary: "Statistics and cardinality of the head; blocks are not counted",
     when: "read",
     handle: tsdb,
   },
