@@ -27,6 +27,7 @@ export const commands: Readonly<Record<string, LazyCommand>> = {
     summary: "Merge the blocks of a data directory whose server is stopped",
     load: () => import("./compact.ts"),
   },
+  export: { summary: "Bring what a data directory holds to other programs", load: () => import("./export.ts") },
   import: { summary: "Bring samples from elsewhere to a data directory", load: () => import("./import.ts") },
   inspect: {
     summary: "Show the blocks of a data directory, or what is in one of them",

@@ -3,8 +3,10 @@ import type { Command } from "commander";
 import { join } from "node:path/posix";
 import { systemClock } from "../../base/clock.ts";
 import { messageOf, TsdbError } from "../../base/errors.ts";
+import { silentLogger } from "../../base/logger.ts";
 import { realVfs } from "../../base/vfs.ts";
 import { verifyBlock } from "../block/verify-block.ts";
+import { readHandOver } from "../db/handover.ts";
 import { inspectChunkFiles } from "../head/inspect-chunk-files.ts";
 import { blockNames } from "../inspect/list-blocks.ts";
 import { loadKernelModule } from "../kernel/load.ts";
@@ -37,8 +39,9 @@ export function command(done: (exitCode: ExitCode) => void): Command {
       `
 Blocks: every file against the manifest, every checksum, the index against the chunks, the samples
 against their number and hash. Log: as the next start will read it. Head chunk files: every chunk;
-what is damaged there is made again from the log. Nothing is changed, and no lock is taken: beside
-a running server, what is being written at the moment is told as a torn tail.
+what is damaged there is made again from the log. Hand-over file: its checksum. Nothing is changed,
+and no lock is taken: beside a running server, what is being written at the moment is told as a
+torn tail.
 Exit code 0: all is sound. 3: something is damaged.`,
     )
     .action(async (_options, self: Command) => {
@@ -84,6 +87,11 @@ async function verify(dataDir: string, walDir: string): Promise<Verdict> {
         })
       : undefined;
     if (report !== undefined) findings.push(...logFindings(walDir, report));
+    const log = { ...silentLogger, warn: (_fields: object, message: string) => warnings.push(message) };
+    const warnings: string[] = [];
+    await readHandOver(realVfs, dataDir, log);
+    for (const message of warnings)
+      findings.push({ file: join(dataDir, "handover"), offsetBytes: 0, message, isDamage: true });
     const chunkFiles = await inspectChunkFiles(realVfs, chunkDir, read("head chunk files"));
     for (const { isTail, ...finding } of chunkFiles.findings) findings.push({ ...finding, isDamage: !isTail });
     for (const { ulid, minTime, maxTime, reason } of await quarantinedBlocks({ vfs: realVfs, dataDir })) {

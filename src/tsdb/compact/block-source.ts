@@ -6,12 +6,22 @@ import type { Vfs } from "../../base/vfs.ts";
 import { BlockReader } from "../block/block-reader.ts";
 import type { Tombstones } from "../block/tombstones.ts";
 import { PageCache } from "../index/page-cache.ts";
+import type { IndexReader } from "../index/index-reader.ts";
 import { SeriesEntry } from "../index/series-entry.ts";
 import type { Symbols } from "../index/symbol-table.ts";
 import type { PrivateMemory } from "../kernel/private-memory.ts";
 import { Arena } from "./arena.ts";
 import type { ChunkList } from "./chunk-list.ts";
 import type { SeriesSource } from "./series-source.ts";
+
+/** What of a block is wanted. */
+export interface BlockPart {
+  /** Ids of series, ascending. */
+  readonly series: (index: IndexReader) => Uint32Array;
+  /** Inclusive, ms. */
+  readonly mint: number;
+  readonly maxt: number;
+}
 
 /** An index is read from its beginning to its end, symbols and series by turns. */
 const CACHE_BYTES = 2 * 1024 * 1024;
@@ -40,20 +50,27 @@ export class BlockSource implements SeriesSource {
   /** The present series' first one. */
   #firstChunk = 0;
 
-  private constructor(block: BlockReader, memory: PrivateMemory) {
+  readonly #outside: readonly number[];
+
+  private constructor(block: BlockReader, memory: PrivateMemory, part: BlockPart | undefined) {
     this.block = block;
     this.name = `block ${block.meta.ulid}`;
     this.symbols = block.index.symbols;
     this.#tombstones = block.readTombstones();
-    this.#ids = block.index.allPostings();
+    this.#ids = part === undefined ? block.index.allPostings() : part.series(block.index);
+    this.#outside = part === undefined ? [] : outside(part);
     this.#arena = new Arena(memory);
   }
 
-  /** @param memory that chunks are read to @throws CorruptBlockError */
-  static open(vfs: Vfs, dir: string, memory: PrivateMemory): BlockSource {
+  /**
+   * @param memory that chunks are read to
+   * @param part absent: all of the block
+   * @throws CorruptBlockError
+   */
+  static open(vfs: Vfs, dir: string, memory: PrivateMemory, part?: BlockPart): BlockSource {
     const block = BlockReader.open(vfs, dir, new PageCache(CACHE_BYTES));
     try {
-      return new BlockSource(block, memory);
+      return new BlockSource(block, memory, part);
     } catch (cause) {
       block.close();
       throw cause;
@@ -83,6 +100,7 @@ export class BlockSource implements SeriesSource {
   read(into: ChunkList): void {
     const { chunkCount, mint, maxt } = this.#batch[this.#at]!;
     const id = this.#ids[this.#readCount - this.#batchCount + this.#at]!;
+    into.deleted.push(...this.#outside);
     for (const interval of this.#tombstones.of(id)) into.deleted.push(interval.mint, interval.maxt);
     for (let i = 0; i < chunkCount; i++) {
       const chunk = this.#firstChunk + i;
@@ -116,4 +134,12 @@ export class BlockSource implements SeriesSource {
       },
     });
   }
+}
+
+/** What is not wanted, as if it were deleted: mint, maxt, ... */
+function outside({ mint, maxt }: BlockPart): number[] {
+  return [
+    ...(mint > Number.MIN_SAFE_INTEGER ? [Number.MIN_SAFE_INTEGER, mint - 1] : []),
+    ...(maxt < Number.MAX_SAFE_INTEGER ? [maxt + 1, Number.MAX_SAFE_INTEGER] : []),
+  ];
 }

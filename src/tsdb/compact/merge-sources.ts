@@ -41,6 +41,9 @@ export interface MergeOptions {
   readonly onSeries: (readCount: number) => void;
 }
 
+/** Takes merged series, in order: a block's writer, or whatever else can be made of them. */
+export type SeriesWriter = Pick<BlockWriter, "add" | "seriesCount">;
+
 export class SourceMerge {
   /** Of all sources. */
   readonly symbols: SymbolTable;
@@ -58,7 +61,7 @@ export class SourceMerge {
   }
 
   /** Adds all series that have samples. Runs once. */
-  async writeTo(writer: BlockWriter, { memory, target, pause, onSeries }: MergeOptions): Promise<MergeOutcome> {
+  async writeTo(writer: SeriesWriter, { memory, target, pause, onSeries }: MergeOptions): Promise<MergeOutcome> {
     const arena = new Arena(memory);
     const merger = new SeriesMerger(memory, target);
     const seeds = new SeriesSeeds(this.symbols);

@@ -55,11 +55,14 @@ export class RangeSpill {
   }
 
   add(series: number, timeMs: number, value: number): void {
-    const bucket = this.#bucketOf(Math.floor(timeMs / this.#rangeMs));
-    if (bucket.count === bucket.rows.capacity) this.#grow(bucket);
+    const bucket = this.#roomFor(timeMs);
     bucket.rows.set(bucket.count++, series, timeMs, value);
-    if (timeMs < bucket.mint) bucket.mint = timeMs;
-    if (timeMs > bucket.maxt) bucket.maxt = timeMs;
+  }
+
+  /** @param low of the value's bits, as `high` */
+  addWords(series: number, timeMs: number, low: number, high: number): void {
+    const bucket = this.#roomFor(timeMs);
+    bucket.rows.setWords(bucket.count++, series, timeMs, low, high);
   }
 
   /** Brings what is in memory to files. */
@@ -111,6 +114,14 @@ export class RangeSpill {
       }
     }
     visit(bucket.rows, bucket.count);
+  }
+
+  #roomFor(timeMs: number): Bucket {
+    const bucket = this.#bucketOf(Math.floor(timeMs / this.#rangeMs));
+    if (bucket.count === bucket.rows.capacity) this.#grow(bucket);
+    if (timeMs < bucket.mint) bucket.mint = timeMs;
+    if (timeMs > bucket.maxt) bucket.maxt = timeMs;
+    return bucket;
   }
 
   #bucketOf(range: number): Bucket {

@@ -31,11 +31,17 @@ export class SampleRows {
   timeMs = (row: number): number => this.#doubles[row * ROW_DOUBLES]!;
 
   set(row: number, series: number, timeMs: number, value: number): void {
+    if (Number.isNaN(value)) return this.setWords(row, series, timeMs, NAN_LOW, NAN_HIGH);
     this.#doubles[row * ROW_DOUBLES] = timeMs;
-    if (Number.isNaN(value)) {
-      this.#words[row * ROW_WORDS + 2] = NAN_LOW;
-      this.#words[row * ROW_WORDS + 3] = NAN_HIGH;
-    } else this.#doubles[row * ROW_DOUBLES + 1] = value;
+    this.#doubles[row * ROW_DOUBLES + 1] = value;
+    this.#words[row * ROW_WORDS + 4] = series;
+  }
+
+  /** @param low of the value's bits, as `high` */
+  setWords(row: number, series: number, timeMs: number, low: number, high: number): void {
+    this.#doubles[row * ROW_DOUBLES] = timeMs;
+    this.#words[row * ROW_WORDS + 2] = low;
+    this.#words[row * ROW_WORDS + 3] = high;
     this.#words[row * ROW_WORDS + 4] = series;
   }
 
