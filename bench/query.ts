@@ -1,11 +1,12 @@
 /**
  * What does a query cost?
  *
- * Range queries over one day of a thousand counters (5,760 samples each), step a minute, and instant queries over a hundred
- * node_exporter-like targets (100,000 series of 28 samples, 25,600 of them CPU times). All servers get the same data by
- * remote write, in order of time. Prometheus is given time to turn its head into blocks, as it does by itself every two
- * hours; VictoriaMetrics' cache of results is switched off. Queries come one after the other on one connection, in rounds;
- * a server that is not asked is stopped. What ours answers must be what Prometheus answers, within 1e-9.
+ * Range queries over one day of a thousand counters (5,760 samples each), step a minute, and instant queries over a
+ * hundred node_exporter-like targets (100,000 series of 28 samples, 25,600 of them CPU times). All servers get the
+ * same data by remote write, in order of time. What is older goes to blocks, as it does by itself every two hours:
+ * ours is told to, Prometheus is given the time. VictoriaMetrics' cache of results is switched off. Queries come one
+ * after the other on one connection, in rounds; a server that is not asked is stopped. What ours answers must be what
+ * Prometheus answers, within 1e-9.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { metricsOf } from "../e2e/support/http.ts";
@@ -133,6 +134,10 @@ async function load(
 /** Brings what was written to the form in which a server that runs for a while has it. */
 async function settle({ product, url }: BenchServer, { progress }: BenchOptions): Promise<void> {
   progress(`${product.name} settles`);
+  if (product.peer === undefined) {
+    const response = await fetch(`${url}/api/v1/admin/compact`, { method: "POST" });
+    if (!response.ok) throw new Error(`${product.name} does not compact: ${await response.text()}`);
+  }
   if (product.peer === "VictoriaMetrics") await fetch(`${url}/internal/force_flush`);
   if (product.peer === "Prometheus") {
     const everyMs = 1000;
