@@ -15,6 +15,7 @@ import {
   type FlatSamples,
 } from "../../support/maintenance.ts";
 import { Random, seedFromEnv } from "../../support/random.ts";
+import { crashAtEvery } from "../../support/vfs/crash.ts";
 import { forEachFault } from "../../support/vfs/faulty.ts";
 import { MemoryVfs } from "../../support/vfs/memory.ts";
 
@@ -104,5 +105,35 @@ test("a flush on a disk that fails leaves all of its blocks or none", async () =
     else expect(blocks).toEqual([]);
   });
   expect(met).toBeGreaterThan(50);
+  await close();
+});
+
+test("a flush that is cut off leaves whole blocks of it only, and a flush after that brings all", async () => {
+  const { disk, job, before, close } = await filledHead(3);
+  const beforeMs = START_MS + 2 * RANGE_MS;
+  let isDone = false;
+  const judged = await crashAtEvery({
+    seed: seedFromEnv(),
+    disk: disk.kill(),
+    keeps: [0, 1],
+    run: async (vfs) => {
+      await runnerOn(vfs).run(job(beforeMs));
+      isDone = true;
+    },
+    known: () => isDone,
+    verify: async (found, wasDone) => {
+      const { blocks, quarantined } = await runnerOn(found).run({ kind: "load" });
+      expect(quarantined).toEqual([]);
+      if (wasDone) expect(sorted(readBlocks(found, dirsOf(blocks)))).toEqual(before(beforeMs));
+    },
+  });
+  expect(judged).toBeGreaterThan(50);
+
+  // What an earlier flush left is there twice then, which changes nothing.
+  await runnerOn(disk).run(job(START_MS + RANGE_MS));
+  await runnerOn(disk).run(job(beforeMs));
+  const { blocks } = await runnerOn(disk).run({ kind: "load" });
+  expect(blocks.length).toBe(3);
+  expect(sorted(readBlocks(disk, dirsOf(blocks)))).toEqual(before(beforeMs));
   await close();
 });
