@@ -370,7 +370,12 @@ export class Database implements DatabaseApi {
       return database.#maintenance.board.running;
     },
     compact: () => database.#whenChangeable(() => database.#maintenance.compact()),
-    deleteSeries: (request) => database.#whenChangeable(() => database.#maintenance.deleteSeries(request)),
+    deleteSeries: (request) =>
+      database.#whenChangeable(() => {
+        // A delete is a record of the log, as a write is.
+        if (!request.isDryRun) database.#mustBeWritable();
+        return database.#maintenance.deleteSeries(request);
+      }),
     cleanTombstones: () => database.#whenChangeable(() => database.#maintenance.cleanTombstones()),
     suspect: (ulid) => database.#maintenance.suspect(ulid),
     snapshot: (skipHead) => database.#whenOpen(() => database.#maintenance.snapshot(skipHead)),

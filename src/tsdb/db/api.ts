@@ -185,8 +185,11 @@ export interface DeleteRequest {
 export interface DeleteReport {
   /** ULIDs of the blocks that have something of it. */
   readonly blocks: readonly string[];
+  /** In blocks. */
   readonly seriesCount: number;
   readonly sampleCount: number;
+  /** Series of the head that match and may have samples in the range. */
+  readonly headSeriesCount: number;
 }
 
 export interface CompactReport {

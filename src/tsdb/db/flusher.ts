@@ -16,8 +16,10 @@ import type { BlockSet } from "./block-set.ts";
 import { BLOCK_RANGE_MS } from "./flush-policy.ts";
 import type { JobBoard } from "./job-board.ts";
 
-/** The head, its files and its log, as a flush needs them. */
+/** The head, its files and its log, as flushes and deletes need them. */
 export interface FlushSource {
+  /** Deletes what these series have between two inclusive times. Durable when it resolves. @returns of how many */
+  delete(refs: Uint32Array, mint: number, maxt: number): Promise<number>;
   /** @returns the newest sequence: what belongs to it and comes before the floor is what is flushed */
   raiseFloor(beforeMs: number): number;
   /** In a reader slot; undefined when none is free. */

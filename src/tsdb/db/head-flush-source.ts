@@ -1,11 +1,11 @@
-/** The head with its log and chunk files, as a flush sees them: what it reads, and what it lets go of afterwards. */
+/** The head with its log and chunk files, as flushes and deletes see them: what is read, let go of, and deleted. */
 import { TsdbError } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { Vfs } from "../../base/vfs.ts";
 import type { ChunkFileWriter } from "../head/chunk-files.ts";
 import type { Collector } from "../head/collector.ts";
 import type { HeadAttachment } from "../head/head-storage.ts";
-import type { Head } from "../head/head.ts";
+import { DELETED_SERIES_MAX, type Head } from "../head/head.ts";
 import type { SegmentList } from "../wal/segments.ts";
 import type { WalWriter } from "../wal/writer.ts";
 import type { FlushSource } from "./flusher.ts";
@@ -40,6 +40,20 @@ export class HeadFlushSource implements FlushSource {
     // What is flushed and what comes later lie in different segments, so that the older ones can go.
     wal()?.cut();
     return head.raiseFloor(beforeMs);
+  }
+
+  async delete(refs: Uint32Array, mint: number, maxt: number): Promise<number> {
+    const { head, wal } = this.#options;
+    let deleted = 0;
+    for (let from = 0; from < refs.length; from += DELETED_SERIES_MAX) {
+      const { seriesCount, sequence } = head.delete(refs.subarray(from, from + DELETED_SERIES_MAX), mint, maxt);
+      deleted += seriesCount;
+      // Before the next, so that there is room for its record; and what is answered is durable in either mode.
+      wal()?.requestSync();
+      await wal()?.committed(sequence);
+      await turn();
+    }
+    return deleted;
   }
 
   attach(): HeadAttachment | undefined {

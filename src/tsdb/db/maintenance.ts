@@ -226,11 +226,21 @@ export class Maintenance {
       return this.#keeper.exclusively(request.isDryRun ? [] : touched, async () => {
         // A merge that ended in spite of it stands for its sources now.
         const ulids = this.blocks.overlapping(request.mint, request.maxt).map(({ meta }) => meta.ulid);
-        if (ulids.length === 0) return { blocks: [], seriesCount: 0, sampleCount: 0 };
-        const job = { kind: "delete", ulids, ...request } as const;
-        const result = await this.board.run<"delete">(job, countOf(ulids), signal);
-        if (!request.isDryRun) this.blocks.change({ tombstoned: result.ulids });
-        return { blocks: result.ulids, seriesCount: result.seriesCount, sampleCount: result.sampleCount };
+        const { flushSource } = this.#options;
+        const head = flushSource.attach();
+        if (head === undefined) throw new TsdbError("OVERLOADED", "All reader slots of the head are taken; try again");
+        try {
+          const job = { kind: "delete", head, ulids, ...request } as const;
+          const { headRefs, ...found } = await this.board.run<"delete">(job, countOf(ulids), signal);
+          if (!request.isDryRun) {
+            this.blocks.change({ tombstoned: found.ulids });
+            await flushSource.delete(headRefs, request.mint, request.maxt);
+          }
+          const { seriesCount, sampleCount } = found;
+          return { blocks: found.ulids, seriesCount, sampleCount, headSeriesCount: headRefs.length };
+        } finally {
+          flushSource.detach(head.slot);
+        }
       });
     });
   }

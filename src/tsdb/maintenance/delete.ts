@@ -8,11 +8,13 @@ import { BlockReader } from "../block/block-reader.ts";
 import { SeriesSeeds } from "../block/series-seed.ts";
 import { replaceTombstones, type Tombstones } from "../block/tombstones.ts";
 import { PageCache } from "../index/page-cache.ts";
+import { HeadStorage } from "../head/head-storage.ts";
 import { SeriesEntry } from "../index/series-entry.ts";
 import { PrivateMemory } from "../kernel/private-memory.ts";
 import type { Matcher } from "../model/matcher.ts";
 import { parseSeriesSelector } from "../promql/parser.ts";
 import { blocksDirOf } from "./block-dirs.ts";
+import { LabelTable } from "../promql/label-table.ts";
 import type { JobContext } from "./job-context.ts";
 import type { DeleteJob, JobResults } from "./protocol.ts";
 import { SampleCounter } from "./sample-counter.ts";
@@ -42,7 +44,25 @@ export async function deleteSamples(job: DeleteJob, context: JobContext): Promis
     }
     progress({ done: done + 1, total: job.ulids.length, unit: "blocks" });
   }
-  return { ulids, seriesCount: series.size, sampleCount };
+  return { ulids, seriesCount: series.size, sampleCount, headRefs: headRefs(job, selectors, context) };
+}
+
+function headRefs(
+  { head, mint, maxt }: DeleteJob,
+  selectors: readonly (readonly Matcher[])[],
+  { vfs, check }: JobContext,
+): Uint32Array {
+  if (head === undefined) return new Uint32Array();
+  const storage = new HeadStorage(head, vfs);
+  try {
+    const budget = { addSeries: check, addSamples: check, addBytes: check, check };
+    const context = { labels: new LabelTable(), budget };
+    const refs = new Set<number>();
+    for (const matchers of selectors) for (const ref of storage.refs(matchers, mint, maxt, context)) refs.add(ref);
+    return Uint32Array.from(refs).sort();
+  } finally {
+    storage.close();
+  }
 }
 
 interface Deletion {

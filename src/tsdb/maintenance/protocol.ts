@@ -47,9 +47,11 @@ export interface CompactJob {
   readonly reserveBytes: number;
 }
 
-/** Marks samples of blocks as deleted. */
+/** Marks samples of blocks as deleted, and finds the series of the head that match: there the main thread deletes. */
 export interface DeleteJob {
   readonly kind: "delete";
+  /** Absent: blocks only. */
+  readonly head?: HeadAttachment;
   readonly ulids: readonly string[];
   /** Series selectors as they were given. */
   readonly selectors: readonly string[];
@@ -92,6 +94,8 @@ export interface JobResults {
     readonly ulids: readonly string[];
     readonly seriesCount: number;
     readonly sampleCount: number;
+    /** Series of the head that match and may have samples in the range. */
+    readonly headRefs: Uint32Array;
   };
   readonly snapshot: { readonly name: string; readonly sizeBytes: number };
   readonly verify: { readonly damages: readonly BlockDamage[]; readonly bytesRead: number };

@@ -230,3 +230,37 @@ test("the flush policy, case by case", () => {
   ] satisfies [Partial<HeadFacts>, unknown][])
     expect(flushDecision({ ...idle, ...facts }), JSON.stringify(facts)).toEqual(expected);
 });
+
+test("what is deleted is gone in blocks and head alike, over flushes and restarts, and is counted without being deleted", async () => {
+  const disk = new MemoryVfs();
+  const { database, live, pass } = await open(disk, START_MS);
+  await live(200);
+  await pass(10_000);
+  expect(database.admin.blocks).toHaveLength(1);
+  const request = {
+    selectors: ['{__name__="a"}'],
+    mint: START_MS + 100 * MINUTE_MS,
+    maxt: START_MS + 150 * MINUTE_MS,
+    isDryRun: true,
+  };
+  const counted = await database.admin.deleteSeries(request);
+  expect(counted).toMatchObject({ seriesCount: 1, sampleCount: 20, headSeriesCount: 1 });
+  expect(valuesOf(database, disk)).toEqual(upTo(200));
+
+  await database.admin.deleteSeries({ ...request, isDryRun: false });
+  const left = upTo(200).filter((minute) => minute < 100 || minute > 150);
+  expect(valuesOf(database, disk)).toEqual(left);
+  expect(valuesOf(database, disk, "b")).toHaveLength(200);
+  const killed = disk.crash({ keep: 0, random: { chance: () => false } as never });
+  const again = await open(killed, START_MS + 200 * MINUTE_MS);
+  expect(valuesOf(again.database, killed)).toEqual(left);
+
+  await live(150);
+  await pass(10_000);
+  expect(database.admin.blocks.length).toBeGreaterThan(1);
+  const all = [...left, ...upTo(350).slice(200)];
+  expect(valuesOf(database, disk)).toEqual(all);
+  await database.admin.cleanTombstones();
+  expect(valuesOf(database, disk)).toEqual(all);
+  expect(database.stats().maintenance.blocksWithTombstones).toBe(0);
+});

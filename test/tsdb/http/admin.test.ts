@@ -116,7 +116,7 @@ test("samples are deleted with Prometheus' parameters and answer, or counted", a
   const asked = { selectors: ["up", '{job="a"}'], mint: 1_700_000_000_000, maxt: 1_700_000_060_000 };
   expect(database.admin.deletes).toEqual([{ ...asked, isDryRun: false }]);
 
-  database.admin.deleted = { blocks: ["01H"], seriesCount: 2, sampleCount: 240 };
+  database.admin.deleted = { blocks: ["01H"], seriesCount: 2, sampleCount: 240, headSeriesCount: 1 };
   const counted = await app.inject({ method: "PUT", url: `${url}?${query}&dry_run=true` });
   expect(counted.statusCode).toBe(200);
   expect(bodyOf(counted)["data"]).toEqual(database.admin.deleted);

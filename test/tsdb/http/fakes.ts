@@ -101,7 +101,7 @@ export class FakeAdmin implements AdminApi {
   readonly snapshots: { readonly skipHead: boolean }[] = [];
   cleanings = 0;
   merges: CompactReport["merges"] = [];
-  deleted: DeleteReport = { blocks: [], seriesCount: 0, sampleCount: 0 };
+  deleted: DeleteReport = { blocks: [], seriesCount: 0, sampleCount: 0, headSeriesCount: 0 };
 
   async compact(): Promise<CompactReport> {
     return { cut: [], merges: this.merges, deletedBlocks: 0 };

@@ -50,7 +50,7 @@ test("a delete hides the samples that match in its range, and says how many", as
   const { disk, sources, ulids, runner } = await twoBlocks();
   const result = await runner.run(deletion(ulids));
   // up of the first block from 500 to 990 and from 1000 to 1090, down of the second from 500 to 1090.
-  expect(result).toEqual({ ulids, seriesCount: 2, sampleCount: 60 + 60 });
+  expect(result).toMatchObject({ ulids, seriesCount: 2, sampleCount: 60 + 60 });
   const expected = sources.map((list) =>
     list.map((given) => (given.labels[1]![1] === "eu" ? { ...given, deleted: [[500, 1099] as const] } : given)),
   );
@@ -68,7 +68,7 @@ test("a dry run counts the same, and changes nothing", async () => {
 test("only blocks with samples to delete are named; several selectors are any of them", async () => {
   const { ulids, runner } = await twoBlocks();
   const of = (fields: Partial<DeleteJob>) => runner.run(deletion(ulids, { isDryRun: true, ...fields }));
-  expect(await of({ selectors: ["up"], mint: 0, maxt: 10 })).toEqual({
+  expect(await of({ selectors: ["up"], mint: 0, maxt: 10 })).toMatchObject({
     ulids: [ulids[0]],
     seriesCount: 2,
     sampleCount: 4,
@@ -78,7 +78,7 @@ test("only blocks with samples to delete are named; several selectors are any of
     seriesCount: 3,
     sampleCount: 600,
   });
-  expect(await of({ selectors: ["sideways"] })).toEqual({ ulids: [], seriesCount: 0, sampleCount: 0 });
+  expect(await of({ selectors: ["sideways"] })).toMatchObject({ ulids: [], seriesCount: 0, sampleCount: 0 });
   await expect(of({ selectors: ["up{"] })).rejects.toMatchObject({ code: "BAD_QUERY" });
   await expect(of({ selectors: [`{zone=~".*"}`] })).rejects.toMatchObject({ code: "BAD_QUERY" });
 });
