@@ -1,13 +1,15 @@
 /**
  * `tsdb start`: the process around the database. Reads the configuration, logs, handles signals, and decides the exit code.
  *   SIGTERM, SIGINT  unready, drain, sync, close, exit 0; a second one exits at once with 130
- *   SIGHUP           reads the configuration again; what cannot be reloaded is named in the log
+ *   SIGHUP           reads the configuration again; what cannot be reloaded is named in the log. So does a configuration
+ *                    file whose content changed
  */
 import type { Command } from "commander";
 import { systemClock } from "../../base/clock.ts";
 import { messageOf, TsdbError } from "../../base/errors.ts";
 import { createLogger, type ProcessLogger } from "../../base/logger-pino.ts";
 import { formatListenAddress, type LoadedConfig } from "../config.ts";
+import { ConfigWatch } from "../config/watch.ts";
 import type { Server } from "../server.ts";
 import { version } from "../version.ts";
 import { newCommand } from "./command.ts";
@@ -56,13 +58,15 @@ async function run(load: () => LoadedConfig): Promise<ExitCode> {
 
   const stop = stopSignal(log);
   const live = new LiveConfig(loaded, load, log);
-  process.on("SIGHUP", () => {
+  const reload = (): void => {
     try {
       live.reload();
     } catch {
       // Told in the log; the old configuration stays in force.
     }
-  });
+  };
+  process.on("SIGHUP", reload);
+  const watch = loaded.file === undefined ? undefined : new ConfigWatch(loaded.file, systemClock, reload);
   let server: Server | undefined;
   try {
     // Loaded only now: --help and a wrong flag need not wait for the database's code.
@@ -85,6 +89,7 @@ async function run(load: () => LoadedConfig): Promise<ExitCode> {
     await server?.close(0).catch((again: unknown) => log.error({ error: again }, "cannot close cleanly"));
     return thrown instanceof TsdbError && thrown.code === "FORMAT_TOO_NEW" ? exitCodes.formatTooNew : exitCodes.failed;
   } finally {
+    watch?.stop();
     await log.close();
   }
 }

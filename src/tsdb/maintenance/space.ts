@@ -4,7 +4,7 @@ import type { Vfs } from "../../base/vfs.ts";
 
 /**
  * @param what it is for, as in "merge 3 blocks"
- * @throws TsdbError READ_ONLY
+ * @throws TsdbError NO_SPACE
  */
 export async function ensureSpace(
   vfs: Vfs,
@@ -14,7 +14,7 @@ export async function ensureSpace(
   const { freeBytes } = await vfs.space(dir);
   if (freeBytes >= neededBytes + reserveBytes) return;
   throw new TsdbError(
-    "READ_ONLY",
+    "NO_SPACE",
     `Cannot ${what}: this may write ${megabytes(neededBytes)}, and ${megabytes(freeBytes)} are free, ` +
       `of which ${megabytes(reserveBytes)} are kept in reserve`,
     { remedy: "Free space on the volume of the data directory, enlarge it, or shorten the retention" },
