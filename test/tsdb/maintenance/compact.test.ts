@@ -167,7 +167,7 @@ test("a merge asks for the space first, and leaves the reserve alone", async () 
   const { freeBytes } = await disk.space("/");
   const run = runnerOn(disk).run({ kind: "compact", sources: ulids, packed: false, reserveBytes: freeBytes - 10 });
   await expect(run).rejects.toMatchObject({
-    code: "READ_ONLY",
+    code: "NO_SPACE",
     message: expect.stringMatching(/^Cannot write block \w+ anew: this may write 1 MB, and \d+ MB are free/) as string,
   });
   expect(await disk.list("/data/blocks")).toEqual(before);
