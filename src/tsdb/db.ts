@@ -22,12 +22,13 @@ import type {
   ReplayProgress,
 } from "./db/api.ts";
 import { ReaderSlots } from "./db/reader-slots.ts";
-import { readHandOver } from "./db/handover.ts";
+import { HANDOVER_FILE, readHandOver } from "./db/handover.ts";
 import { makeDir } from "./db/make-dir.ts";
 import { ReplayDrain, replayLog } from "./db/replay.ts";
 import { HeadFlushSource } from "./db/head-flush-source.ts";
 import { DiskSpace, isOutOfSpace } from "./db/disk-space.ts";
 import { Controls } from "./db/controls.ts";
+import { SETTINGS_FILE } from "./db/kept-settings.ts";
 import { Maintenance } from "./db/maintenance.ts";
 import type { HeadNow } from "./db/head-watch.ts";
 import type { HeldView } from "./db/views.ts";
@@ -171,6 +172,7 @@ export class Database implements DatabaseApi {
     const segments = this.#segments;
     this.#phase = "replaying";
     for (const dir of [dataDir, walDir, this.#chunkDir]) await makeDir(vfs, dir);
+    await removeTemporaries(vfs, dataDir, (name) => name === HANDOVER_FILE || name === SETTINGS_FILE);
     await this.#controls.load();
     await this.#disk.start();
     await removeTemporaries(vfs, walDir, (name) => segmentIndexOf(name) !== undefined);

@@ -21,14 +21,14 @@ export interface HandOver {
   readonly beforeMs: number;
 }
 
-const NAME = "handover";
+export const HANDOVER_FILE = "handover";
 const MAGIC = Uint8Array.from(Buffer.from("TSDBHND\0", "latin1"));
 const VERSION = 1;
 const BYTES = 32;
 
 /** Resolves when it is durable. */
 export function writeHandOver(vfs: Vfs, dataDir: string, handOver: HandOver): Promise<void> {
-  return replaceFile(vfs, join(dataDir, NAME), encode(handOver));
+  return replaceFile(vfs, join(dataDir, HANDOVER_FILE), encode(handOver));
 }
 
 /**
@@ -36,7 +36,7 @@ export function writeHandOver(vfs: Vfs, dataDir: string, handOver: HandOver): Pr
  * @throws TsdbError FORMAT_TOO_NEW; what the file system throws
  */
 export async function readHandOver(vfs: Vfs, dataDir: string, log: Logger): Promise<HandOver | undefined> {
-  const path = join(dataDir, NAME);
+  const path = join(dataDir, HANDOVER_FILE);
   const bytes = await readWholeFile(vfs, path);
   if (bytes === undefined) return undefined;
   const handOver = decode(bytes, path);

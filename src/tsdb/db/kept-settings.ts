@@ -14,19 +14,19 @@ export interface KeptSettings {
   readonly retention: RetentionOverrides;
 }
 
-const NAME = "state.json";
+export const SETTINGS_FILE = "state.json";
 const VERSION = 1;
 
 export const NO_KEPT_SETTINGS: KeptSettings = { isReadOnly: false, retention: {} };
 
 export async function saveSettings(vfs: Vfs, dataDir: string, kept: KeptSettings): Promise<void> {
   const text = `${JSON.stringify({ version: VERSION, readOnly: kept.isReadOnly, retention: kept.retention }, null, 2)}\n`;
-  await replaceFile(vfs, join(dataDir, NAME), new TextEncoder().encode(text));
+  await replaceFile(vfs, join(dataDir, SETTINGS_FILE), new TextEncoder().encode(text));
 }
 
 /** @throws what the file system throws */
 export async function loadSettings(vfs: Vfs, dataDir: string, log: Logger): Promise<KeptSettings> {
-  const path = join(dataDir, NAME);
+  const path = join(dataDir, SETTINGS_FILE);
   const bytes = await readWholeFile(vfs, path);
   if (bytes === undefined) return NO_KEPT_SETTINGS;
   try {
@@ -34,7 +34,7 @@ export async function loadSettings(vfs: Vfs, dataDir: string, log: Logger): Prom
   } catch (thrown) {
     log.warn(
       { file: path, err: thrown },
-      `What was set over the API is forgotten, ${NAME} is damaged: ${messageOf(thrown)}`,
+      `What was set over the API is forgotten, ${SETTINGS_FILE} is damaged: ${messageOf(thrown)}`,
     );
     return NO_KEPT_SETTINGS;
   }
