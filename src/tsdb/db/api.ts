@@ -210,6 +210,7 @@ export interface MaintenanceStats {
   readonly blocks: number;
   readonly blockBytes: number;
   readonly blocksWithTombstones: number;
+  readonly blocksDamaged: number;
   readonly blocksQuarantined: number;
   readonly blockMinTime: number | undefined;
   readonly blockMaxTime: number | undefined;

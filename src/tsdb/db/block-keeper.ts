@@ -4,6 +4,8 @@
  * nobody reads an older one; a crash in between leaves it to the next start, which knows what was superseded.
  */
 import { messageOf, TsdbError } from "../../base/errors.ts";
+import { CHUNKS_DIR } from "../block/block-files.ts";
+import type { BlockDamage } from "../block/damages.ts";
 import type { Logger } from "../../base/logger.ts";
 import type { BlockSet } from "./block-set.ts";
 import type { JobBoard } from "./job-board.ts";
@@ -129,26 +131,44 @@ export class BlockKeeper {
     await board.run<"quarantine">({ kind: "quarantine", ulid, reason }, ulid, closing);
   }
 
-  /** Reads a block through, and sets it aside when it is damaged. @returns what is wrong with it */
+  /**
+   * Reads a block through. When its index or what describes it is damaged it is set aside. When only chunks are, queries are
+   * warned of just those and served all others: one flipped bit does not take days of all series away.
+   * @returns what is wrong with it
+   */
   async verify(ulid: string, signal: AbortSignal): Promise<string | undefined> {
     const { blocks, board } = this.#options;
     // Held, so that it is not removed meanwhile.
     const held = blocks.views.acquire();
-    let damage;
+    let damages: readonly BlockDamage[];
     try {
       if (blocks.find(ulid) === undefined) return undefined;
-      const { damages } = await board.run<"verify">({ kind: "verify", ulid }, ulid, signal);
-      damage = damages[0];
+      ({ damages } = await board.run<"verify">({ kind: "verify", ulid }, ulid, signal));
     } finally {
       held.release();
     }
-    if (damage === undefined) return undefined;
-    const reason = `${damage.file} at byte ${damage.offsetBytes}: ${damage.message}`;
-    await this.quarantine(ulid, reason);
+    const [damage] = damages;
+    const reason = damage && `${damage.file} at byte ${damage.offsetBytes}: ${damage.message}`;
+    const isServable = damages.every(({ file }) => file.startsWith(`${CHUNKS_DIR}/`));
+    if (isServable) this.#judge(ulid, reason);
+    else await this.quarantine(ulid, reason!);
     return reason;
   }
 
-  /** Something read a block and found it damaged: whichever of these it is is set aside. */
+  #judge(ulid: string, damage: string | undefined): void {
+    const { blocks, log } = this.#options;
+    const block = blocks.find(ulid);
+    if (block === undefined || block.damage === damage) return;
+    blocks.change({ judged: { ulid, damage } });
+    if (damage === undefined) log.info({ operation: "verify", block: ulid }, `Block ${ulid} is sound again`);
+    else
+      log.error(
+        { operation: "verify", block: ulid },
+        `Block ${ulid} has damaged chunks; queries that need them are warned, all else of it is served: ${damage}`,
+      );
+  }
+
+  /** Something read blocks and found one of them damaged: finds out which, and how badly. */
   async suspect(ulids: readonly string[], thrown: unknown, signal: AbortSignal): Promise<void> {
     if (!(thrown instanceof TsdbError && thrown.code === "BLOCK_CORRUPT")) return;
     for (const ulid of ulids) await this.verify(ulid, signal);

@@ -10,6 +10,8 @@ import { Views } from "./views.ts";
 export interface KnownBlock extends LoadedBlock {
   /** Goes up when its tombstones are replaced. */
   readonly tombstonesVersion: number;
+  /** What was found damaged of its chunks: all else is served, and it is merged with nothing. */
+  readonly damage?: string | undefined;
 }
 
 export interface BlockChange {
@@ -21,6 +23,8 @@ export interface BlockChange {
   /** In-order samples of the head before this time are in blocks from now on. */
   readonly headFloorMs?: number;
   readonly missing?: readonly MissingRange[];
+  /** What a block was found to be like: some of its chunks damaged, or, without a reason, none. */
+  readonly judged?: { readonly ulid: string; readonly damage: string | undefined };
 }
 
 export class BlockSet {
@@ -62,7 +66,7 @@ export class BlockSet {
     return this.#blocks.filter(({ meta }) => meta.minTime <= maxt && meta.maxTime > mint);
   }
 
-  change({ add = [], remove = [], tombstoned = [], headFloorMs, missing = [] }: BlockChange): void {
+  change({ add = [], remove = [], tombstoned = [], headFloorMs, missing = [], judged }: BlockChange): void {
     const gone = new Set(remove);
     const replaced = new Set(tombstoned);
     const kept = this.#blocks
@@ -71,7 +75,8 @@ export class BlockSet {
         replaced.has(block.meta.ulid)
           ? { ...block, hasTombstones: true, tombstonesVersion: block.tombstonesVersion + 1 }
           : block,
-      );
+      )
+      .map((block) => (block.meta.ulid === judged?.ulid ? { ...block, damage: judged.damage } : block));
     const added = add.map((block) => ({ ...block, tombstonesVersion: 0 }));
     this.#blocks = [...kept, ...added].sort((a, b) => compareBlocks(a.meta, b.meta));
     this.#missing = [...this.#missing, ...missing];

@@ -9,7 +9,7 @@ import { type CompactionPlan, compactionRanges, planCompaction } from "../compac
 import { expiredBlocks, type RetentionLimits, type RetentionState } from "../compact/retention.ts";
 import type { BlockKeeper } from "./block-keeper.ts";
 import { countOf } from "./block-keeper.ts";
-import type { BlockSet } from "./block-set.ts";
+import type { BlockSet, KnownBlock } from "./block-set.ts";
 import { BLOCK_RANGE_MS } from "./flush-policy.ts";
 import type { JobBoard } from "./job-board.ts";
 
@@ -112,7 +112,7 @@ export class Compactor {
       blocks.all.map(({ meta }) => meta),
       {
         rangesMs: compactionRanges(BLOCK_RANGE_MS, settings().limits.ageMs),
-        excluded: new Set([...keeper.busy, ...this.#failedUntilMs.keys()]),
+        excluded: new Set([...keeper.busy, ...this.#failedUntilMs.keys(), ...damagedOf(blocks.all)]),
       },
     );
   }
@@ -150,3 +150,6 @@ export class Compactor {
     });
   }
 }
+
+const damagedOf = (blocks: readonly KnownBlock[]): string[] =>
+  blocks.flatMap(({ meta, damage }) => (damage === undefined ? [] : [meta.ulid]));

@@ -171,9 +171,10 @@ export class Maintenance {
     await this.#keeper.settled();
   }
 
-  /** A query found a block damaged. It is looked at once, and set aside if that is so. */
+  /** A query found a block damaged. It is looked at as a whole, once. */
   suspect(ulid: string): void {
     if (this.#suspects.has(ulid) || this.#closing.signal.aborted) return;
+    if (this.blocks.find(ulid)?.damage !== undefined) return;
     this.#suspects.add(ulid);
     const { log } = this.#options;
     this.#keeper
@@ -283,6 +284,7 @@ export class Maintenance {
       blocks: blocks.all.length,
       blockBytes: blocks.sizeBytes,
       blocksWithTombstones: blocks.all.filter(({ hasTombstones }) => hasTombstones).length,
+      blocksDamaged: blocks.all.filter(({ damage }) => damage !== undefined).length,
       blocksQuarantined: blocks.missing.length,
       blockMinTime: blocks.minTimeMs,
       blockMaxTime: blocks.maxTimeMs,

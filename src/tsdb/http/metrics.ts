@@ -162,6 +162,11 @@ export const metricRows: readonly MetricRow[] = [
     ({ stats }) => stats.maintenance.blocksWithTombstones,
   ),
   gauge(
+    "tsdb_blocks_damaged",
+    "Blocks with damaged chunks; all else of them is served.",
+    ({ stats }) => stats.maintenance.blocksDamaged,
+  ),
+  gauge(
     "tsdb_blocks_quarantined",
     "Blocks that were found damaged and set aside.",
     ({ stats }) => stats.maintenance.blocksQuarantined,

@@ -159,6 +159,20 @@ test("a damaged block is set aside at the start, the others are served, and quer
   expect(again.database.admin.missing, "it still is missing after a restart").toMatchObject([{ ulid: ulidOf(2) }]);
 });
 
+test("a block with a damaged chunk goes on being served, is told of, and is merged with nothing", async () => {
+  const disk = await diskWithBlocks(4);
+  const { database, pass } = await open(disk, START_MS + 9 * HOUR_MS);
+  const chunks = await disk.open(`${BLOCKS_DIR}/${ulidOf(2)}/chunks/000001`, "write");
+  await chunks.write(Uint8Array.of(0xff), 40);
+  await chunks.close();
+  database.admin.suspect(ulidOf(2));
+  await rest(300);
+  expect(database.admin.blocks.find(({ meta }) => meta.ulid === ulidOf(2))?.damage).toMatch(/^chunks\/000001 at byte/);
+  expect(database.admin.missing).toEqual([]);
+  await pass();
+  expect(database.admin.blocks.map(({ meta }) => meta.ulid)).toContain(ulidOf(2));
+});
+
 test("a close while blocks are merged ends the merge, and leaves the blocks as they were", async () => {
   for (let turns = 0; turns < 40; turns += 4) {
     const disk = await diskWithBlocks(4);

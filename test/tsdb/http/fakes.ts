@@ -58,6 +58,7 @@ export const emptyStats: DatabaseStats = {
     blocks: 0,
     blockBytes: 0,
     blocksWithTombstones: 0,
+    blocksDamaged: 0,
     blocksQuarantined: 0,
     blockMinTime: undefined,
     blockMaxTime: undefined,

@@ -45,6 +45,9 @@ function blocks({ deps: { database } }: RouteContext): string {
   return success({
     blocks: database.admin.blocks.map(({ meta }) => meta),
     sizes: Object.fromEntries(database.admin.blocks.map(({ meta, sizeBytes }) => [meta.ulid, sizeBytes])),
+    damaged: Object.fromEntries(
+      database.admin.blocks.flatMap(({ meta, damage }) => (damage === undefined ? [] : [[meta.ulid, damage]])),
+    ),
     quarantined: database.admin.missing.map(({ ulid, minTime, maxTime, reason }) => ({
       ulid,
       // A range that is not known is all of time, for which JSON has no number.
