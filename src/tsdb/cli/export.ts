@@ -3,7 +3,7 @@ import { Option, type Command } from "commander";
 import { randomBytes } from "node:crypto";
 import { join } from "node:path/posix";
 import { systemClock } from "../../base/clock.ts";
-import { messageOf } from "../../base/errors.ts";
+import { messageOf, TsdbError } from "../../base/errors.ts";
 import { silentLogger } from "../../base/logger.ts";
 import { removeTree } from "../../base/remove-tree.ts";
 import { realVfs } from "../../base/vfs.ts";
@@ -142,7 +142,11 @@ async function run(flags: Flags, config: Config, write: (work: Work) => Promise<
           await removeTree(realVfs, scratchDir);
         }
       });
-    }, "nothing was exported");
+    }, "nothing was exported").catch((thrown: unknown) => {
+      if (!(thrown instanceof TsdbError) || thrown.code !== "DATA_DIR_LOCKED") throw thrown;
+      const remedy = "Stop that process, or export with --blocks-only, which leaves out what is only in the log";
+      throw new CommandError(exitCodes.failed, thrown.message, remedy);
+    });
     progress.clear();
     process.stderr.write(said);
     for (const { ulid, minTime, maxTime, reason } of await quarantinedBlocks({ vfs: realVfs, dataDir }))

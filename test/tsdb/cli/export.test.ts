@@ -149,6 +149,7 @@ test("a directory in use is refused, and with --blocks-only what is in blocks is
     const refused = await exporting("csv");
     expect(refused).toMatchObject({ code: 1, stdout: "" });
     expect(refused.stderr).toContain("is in use by process");
+    expect(refused.stderr).toContain("or export with --blocks-only");
     expect((await exporting("csv", "--blocks-only")).stderr).toBe("16 samples of 2 series exported\n");
   } finally {
     lock.release();
