@@ -79,7 +79,11 @@ export class Controls {
       () => ({ isReadOnly: this.#isReadOnly, retention: this.policy.changed(change) }),
       ({ retention }) => {
         this.policy.override(retention);
-        this.#options.log.info({ operation: "admin", ...this.policy.settings }, "the retention was changed");
+        const { ageMs, sizeBytesMax, volumePercentMax } = this.policy.settings;
+        this.#options.log.info(
+          { operation: "admin", age_ms: ageMs, size_bytes_max: sizeBytesMax, volume_percent_max: volumePercentMax },
+          "the retention was changed",
+        );
       },
     );
   }
