@@ -31,7 +31,6 @@ export function unpackBlock(packed: usize, width: u32, count: u32, out: usize): 
 export function fillLinear(out: usize, count: u32, base: f64, step: f64, scale: f64): void {
   const end = out + (usize(count) << 3);
   const scales = f64x2.splat(scale);
-  const twoSteps = f64x2.splat(2 * step);
   let numbers = f64x2(base + step, base + 2 * step);
   if (step == 0) {
     const same = f64x2.div(numbers, scales);
@@ -39,8 +38,25 @@ export function fillLinear(out: usize, count: u32, base: f64, step: f64, scale: 
     if (out < end) store<f64>(out, f64x2.extract_lane(same, 0));
     return;
   }
+  // Added up in four places: each addition waits for the one before it.
+  const twoSteps = f64x2.splat(2 * step);
+  const eightSteps = f64x2.splat(8 * step);
+  let numbers1 = f64x2.add(numbers, twoSteps);
+  let numbers2 = f64x2.add(numbers1, twoSteps);
+  let numbers3 = f64x2.add(numbers2, twoSteps);
+  const isScaled = scale != 1;
+  for (; out + 64 <= end; out += 64) {
+    v128.store(out, isScaled ? f64x2.div(numbers, scales) : numbers);
+    v128.store(out, isScaled ? f64x2.div(numbers1, scales) : numbers1, 16);
+    v128.store(out, isScaled ? f64x2.div(numbers2, scales) : numbers2, 32);
+    v128.store(out, isScaled ? f64x2.div(numbers3, scales) : numbers3, 48);
+    numbers = f64x2.add(numbers, eightSteps);
+    numbers1 = f64x2.add(numbers1, eightSteps);
+    numbers2 = f64x2.add(numbers2, eightSteps);
+    numbers3 = f64x2.add(numbers3, eightSteps);
+  }
   for (; out + 16 <= end; out += 16) {
-    v128.store(out, scale == 1 ? numbers : f64x2.div(numbers, scales));
+    v128.store(out, isScaled ? f64x2.div(numbers, scales) : numbers);
     numbers = f64x2.add(numbers, twoSteps);
   }
   if (out < end) store<f64>(out, f64x2.extract_lane(numbers, 0) / scale);

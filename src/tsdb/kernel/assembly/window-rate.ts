@@ -14,6 +14,9 @@ export function findResets(values: usize, count: u32, resets: usize): u32 {
   let found: u32 = 0;
   let i: u32 = 1;
   for (; i + 2 <= count; i += 2) {
+    // Most are none: eight are looked at in one go.
+    while (i + 8 <= count && !hasReset(values + (usize(i) << 3))) i += 8;
+    if (i + 2 > count) break;
     const at = values + (usize(i) << 3);
     const isLower = i64x2.bitmask(f64x2.lt(v128.load(at), v128.load(at - 8)));
     if (isLower == 0) continue;
@@ -22,6 +25,17 @@ export function findResets(values: usize, count: u32, resets: usize): u32 {
   }
   if (i < count && cell(values, i) < cell(values, i - 1)) store<u32>(resets + (usize(found++) << 2), i);
   return found;
+}
+
+/** Whether any of the eight samples from `at` on is below its predecessor. */
+@inline
+function hasReset(at: usize): bool {
+  const first = v128.or(isBelow(at), isBelow(at + 16));
+  return v128.any_true(v128.or(first, v128.or(isBelow(at + 32), isBelow(at + 48))));
+}
+@inline
+function isBelow(at: usize): v128 {
+  return f64x2.lt(v128.load(at), v128.load(at - 8));
 }
 
 /**
@@ -56,6 +70,32 @@ export function extrapolate(
     if (end - first < 2) {
       storeAbsent(row, k);
       continue;
+    }
+    if (k + 1 < steps && end - first == samples) {
+      // Two windows that lie like the one before, without a reset and far from zero: nearly all.
+      const nextFirst = windowFirst(bounds, k + 1);
+      const nextEnd = windowEnd(bounds, k + 1);
+      const ends = f64x2.add(f64x2.splat(start), f64x2.mul(f64x2.splat(step), f64x2(f64(k), f64(k + 1))));
+      const firstTimes = twoCells(times, first, nextFirst);
+      const lastTimes = twoCells(times, end - 1, nextEnd - 1);
+      const isLikeBefore = v128.and(
+        v128.and(
+          f64x2.eq(f64x2.sub(firstTimes, f64x2.sub(ends, f64x2.splat(range))), f64x2.splat(startMs)),
+          f64x2.eq(f64x2.sub(ends, lastTimes), f64x2.splat(endMs)),
+        ),
+        f64x2.eq(f64x2.sub(lastTimes, firstTimes), f64x2.splat(sampledMs)),
+      );
+      while (reset < resetCount && load<u32>(resets + (usize(reset) << 2)) <= first) reset++;
+      const hasReset = reset < resetCount && load<u32>(resets + (usize(reset) << 2)) < nextEnd;
+      if (nextEnd - nextFirst == samples && !hasReset && i64x2.all_true(isLikeBefore)) {
+        const firstValues = twoCells(values, first, nextFirst);
+        const growths = f64x2.sub(twoCells(values, end - 1, nextEnd - 1), firstValues);
+        if (!isCounter || areAboveZero(firstValues, growths, sampled, toStart)) {
+          v128.store(row + (usize(k) << 3), f64x2.mul(growths, f64x2.splat(factor)));
+          k++;
+          continue;
+        }
+      }
     }
     const firstValue = cell(values, first);
     let growth = cell(values, end - 1) - firstValue;
@@ -99,6 +139,23 @@ export function extrapolate(
 function extrapolationFactor(sampled: f64, toStart: f64, toEnd: f64, perSeconds: f64): f64 {
   const factor = sampled != 0 ? (sampled + toStart + toEnd) / sampled : 1;
   return perSeconds != 0 ? factor / perSeconds : factor;
+}
+
+/** Two elements of a column of f64. */
+@inline
+function twoCells(column: usize, i: u32, j: u32): v128 {
+  return v128.load64_lane(column + (usize(j) << 3), v128.load64_zero(column + (usize(i) << 3)), 1);
+}
+
+/** Whether neither of two windows of a counter that grew may reach zero: see mayReachZero. */
+@inline
+function areAboveZero(firstValues: v128, growths: v128, sampled: f64, toStart: f64): bool {
+  const zero = f64x2.splat(0);
+  const held = f64x2.mul(firstValues, f64x2.splat(sampled));
+  const bound = f64x2.mul(f64x2.mul(f64x2.splat(2), growths), f64x2.splat(toStart));
+  const isAbove = v128.and(f64x2.gt(held, bound), f64x2.lt(held, f64x2.splat(Infinity)));
+  const mayReach = v128.and(f64x2.gt(growths, zero), f64x2.ge(firstValues, zero));
+  return !v128.any_true(v128.andnot(mayReach, isAbove));
 }
 
 /** False only where a counter was above zero for twice as long as it is extrapolated, so that no rounding matters. */

@@ -22,6 +22,14 @@ function indexAfter(times: usize, count: u32, time: f64, from: u32, guess: u32):
   return at;
 }
 
+/** Whether `guess`, which has a sample on either side, is the index behind the last sample at or before `time`. */
+@inline
+function isAfter(times: usize, count: u32, time: f64, guess: u32): bool {
+  // Below 1 wraps.
+  if (guess - 1 >= count - 1) return false;
+  return i64x2.bitmask(f64x2.le(v128.load(times + (usize(guess) << 3) - 8), f64x2.splat(time))) == 1;
+}
+
 /**
  * Writes the bounds of every step's window. Samples at regular intervals are not looked at one by one.
  * @returns how many samples the largest window has
@@ -43,15 +51,19 @@ export function windowBounds(
   let endMove: u32 = 0;
   for (let k: u32 = 0; k < steps; k++) {
     const time = start + step * f64(k);
-    const newEnd = indexAfter(times, count, time, end, end + endMove);
-    const newFirst = indexAfter(times, count, time - range, first, first + firstMove);
-    endMove = newEnd - end;
-    firstMove = newFirst - first;
-    end = newEnd;
-    first = newFirst;
+    if (isAfter(times, count, time, end + endMove) && isAfter(times, count, time - range, first + firstMove)) {
+      end += endMove;
+      first += firstMove;
+    } else {
+      const newEnd = indexAfter(times, count, time, end, end + endMove);
+      const newFirst = indexAfter(times, count, time - range, first, first + firstMove);
+      endMove = newEnd - end;
+      firstMove = newFirst - first;
+      end = newEnd;
+      first = newFirst;
+    }
     const windowStart = min<u32>(first, end);
-    store<u32>(bounds + (usize(k) << 3), windowStart);
-    store<u32>(bounds + (usize(k) << 3), end, 4);
+    store<u64>(bounds + (usize(k) << 3), u64(windowStart) | (u64(end) << 32));
     largest = max<u32>(largest, end - windowStart);
   }
   return largest;
@@ -86,7 +98,13 @@ export function storeAbsent(row: usize, k: u32): void {
 export function dropStale(times: usize, values: usize, count: u32): u32 {
   const marker = i64x2.splat(STALE_MARKER);
   let i: u32 = 0;
-  while (i + 2 <= count && !v128.any_true(i64x2.eq(v128.load(values + (usize(i) << 3)), marker))) i += 2;
+  for (; i + 8 <= count; i += 8) {
+    const at = values + (usize(i) << 3);
+    const first = v128.or(i64x2.eq(v128.load(at), marker), i64x2.eq(v128.load(at, 16), marker));
+    const second = v128.or(i64x2.eq(v128.load(at, 32), marker), i64x2.eq(v128.load(at, 48), marker));
+    if (v128.any_true(v128.or(first, second))) break;
+  }
+  while (i < count && load<u64>(values + (usize(i) << 3)) != STALE_MARKER) i++;
   let kept = i;
   for (; i < count; i++) {
     const value = load<u64>(values + (usize(i) << 3));
