@@ -19,6 +19,8 @@ export interface TsdbOptions {
   readonly cpus?: string;
   /** Replay may take a while, and a machine may be busy with other tests. */
   readonly readyTimeoutMs?: number;
+  /** Waits for this state instead of readiness. */
+  readonly state?: string;
 }
 
 export interface Tsdb {
@@ -30,7 +32,7 @@ export interface Tsdb {
 
 /** Starts a server and waits until it says that it is ready. */
 export async function startTsdb(workspace: Workspace, options: TsdbOptions = {}): Promise<Tsdb> {
-  const { name = "tsdb", port = 0, flags = [], env, cpus, readyTimeoutMs = 120_000 } = options;
+  const { name = "tsdb", port = 0, flags = [], env, cpus, state, readyTimeoutMs = 120_000 } = options;
   const dataDir = workspace.path(name);
   const program = workspace.start({
     name,
@@ -53,11 +55,17 @@ export async function startTsdb(workspace: Workspace, options: TsdbOptions = {})
     readyTimeoutMs,
   );
   await program.whileRunning(
-    "readiness",
-    async () => ((await isOk(`${probeUrl}/-/ready`)) ? true : undefined),
+    state ?? "readiness",
+    async () =>
+      (await (state === undefined ? isOk(`${probeUrl}/-/ready`) : isState(probeUrl, state))) ? true : undefined,
     readyTimeoutMs,
   );
   return { program, url, probeUrl, dataDir };
+}
+
+async function isState(probeUrl: string, wanted: string): Promise<boolean> {
+  const response = await fetch(`${probeUrl}/-/state`);
+  return ((await response.json()) as { readonly state: string }).state === wanted;
 }
 
 interface ListeningLine {

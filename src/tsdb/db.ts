@@ -372,12 +372,15 @@ export class Database implements DatabaseApi {
       return database.#maintenance.board.running;
     },
     compact: () => database.#whenChangeable(() => database.#maintenance.compact()),
-    deleteSeries: (request) =>
-      database.#whenChangeable(() => {
+    deleteSeries: (request) => {
+      // Counting changes nothing, so it may be done in every state that reads.
+      if (request.isDryRun) return database.#whenOpen(() => database.#maintenance.deleteSeries(request));
+      return database.#whenChangeable(() => {
         // A delete is a record of the log, as a write is.
-        if (!request.isDryRun) database.#mustBeWritable();
+        database.#mustBeWritable();
         return database.#maintenance.deleteSeries(request);
-      }),
+      });
+    },
     cleanTombstones: () => database.#whenChangeable(() => database.#maintenance.cleanTombstones()),
     suspect: (ulid) => database.#maintenance.suspect(ulid),
     snapshot: (skipHead) => database.#whenOpen(() => database.#maintenance.snapshot(skipHead)),

@@ -54,8 +54,10 @@ export class JobBoard {
       this.#count(kind, { doneTotal: 1, secondsTotal: seconds() });
       return result;
     } catch (thrown) {
-      const isCanceled = thrown instanceof TsdbError && thrown.code === "CANCELED";
-      this.#count(kind, { [isCanceled ? "canceledTotal" : "failedTotal"]: 1, secondsTotal: seconds() });
+      const code = thrown instanceof TsdbError ? thrown.code : undefined;
+      // A selector that somebody mistyped is no failure of ours: alerts stand on that number.
+      if (code !== "BAD_QUERY")
+        this.#count(kind, { [code === "CANCELED" ? "canceledTotal" : "failedTotal"]: 1, secondsTotal: seconds() });
       throw thrown;
     } finally {
       this.#running.delete(entry);

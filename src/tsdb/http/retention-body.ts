@@ -26,7 +26,7 @@ export const retentionFields: readonly Field[] = [
   {
     key: "ageMs",
     name: "retention",
-    expected: "a duration such as 30d or 720h",
+    expected: "a duration from 1ms to 100y, such as 30d or 720h",
     parse: (text) => within(parseDurationMs(text), 1, CENTURY_MS),
     format: formatDurationMs,
   },
@@ -88,6 +88,6 @@ const ofForm = (params: RequestParameters): [string, unknown][] =>
 
 function unknownName(name: string): TsdbError {
   const guess = didYouMean(name, names);
-  const hint = guess === undefined ? "" : `; did you mean "${guess}"?`;
+  const hint = guess === undefined ? "." : `; did you mean "${guess}"?`;
   return badRequest(`There is no setting ${JSON.stringify(name)} here${hint} Allowed: ${names.join(", ")}`);
 }

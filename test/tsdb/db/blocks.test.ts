@@ -139,6 +139,8 @@ test("while a database is read-only by hand its files are left alone", async () 
   await pass();
   expect(await disk.list(BLOCKS_DIR)).toEqual(before);
   await expect(database.admin.compact()).rejects.toMatchObject({ code: "READ_ONLY" });
+  const counting = { selectors: ['{__name__=~".+"}'], mint: 0, maxt: START_MS + 9 * HOUR_MS, isDryRun: true };
+  expect((await database.admin.deleteSeries(counting)).sampleCount).toBeGreaterThan(0);
   await database.admin.setReadOnly(false);
   await pass();
   expect(database.admin.blocks).toHaveLength(2);

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { TsdbError } from "../../../src/base/errors.ts";
 import { bodyOf, testApp } from "./fakes.ts";
 
 const RETENTION = "/api/v1/admin/retention";
@@ -69,13 +70,14 @@ test("what cannot be set is refused with what can", async () => {
   const headers = { "content-type": "application/json" };
   for (const [payload, error] of [
     ["{}", 'Nothing to set. Send JSON such as {"retention": "60d"}'],
-    ['{"retention": 60}', "retention is 60: expected a duration such as 30d or 720h"],
-    ['{"retention": "0"}', 'retention is "0": expected a duration such as 30d or 720h'],
+    ['{"retention": 60}', "retention is 60: expected a duration from 1ms to 100y, such as 30d or 720h"],
+    ['{"retention": "0"}', 'retention is "0": expected a duration from 1ms to 100y, such as 30d or 720h'],
     [
       '{"retention_percent": 101}',
       "retention_percent is 101: expected a whole number from 0, which is no limit, to 100",
     ],
     ['{"retention_size": []}', "retention_size is []: expected a size such as 50GB, or 0 for no limit"],
+    ['{"foo": 1}', 'There is no setting "foo" here. Allowed: retention, retention_size, retention_percent'],
     [
       '{"retenton": "60d"}',
       'There is no setting "retenton" here; did you mean "retention"? Allowed: retention, retention_size, retention_percent',
@@ -130,6 +132,9 @@ test("samples are deleted with Prometheus' parameters and answer, or counted", a
     const refused = await app.inject({ method: "POST", url: url + bad });
     expect([refused.statusCode, bodyOf(refused)["error"]]).toEqual([400, error]);
   }
+  database.admin.deleteSeries = () => Promise.reject(new TsdbError("BAD_QUERY", "1:4: parse error: no"));
+  const unparsed = await app.inject({ method: "POST", url: `${url}?match[]=up{` });
+  expect(bodyOf(unparsed)["error"]).toBe('invalid parameter "match[]": 1:4: parse error: no');
 });
 
 test("tombstones are cleaned, snapshots are named, merges are told of", async () => {
@@ -154,11 +159,12 @@ test("blocks are shown as Prometheus does, and what is missing beside them", asy
     compaction: { level: 1, sources: ["01H"] },
     version: 1,
   } as const;
-  database.admin.blocks = [{ meta, sizeBytes: 99, hasTombstones: false, tombstonesVersion: 0 }];
+  database.admin.blocks = [{ meta, sizeBytes: 99, hasTombstones: false, tombstonesVersion: 0, damage: "bad" }];
   database.admin.missing = [{ ulid: "01B", minTime: -Infinity, maxTime: 5, reason: "index at byte 7: checksum" }];
   expect(bodyOf(await app.inject("/api/v1/status/tsdb/blocks"))["data"]).toEqual({
     blocks: [meta],
     sizes: { "01H": 99 },
+    damaged: { "01H": "bad" },
     quarantined: [{ ulid: "01B", minTime: null, maxTime: 5, reason: "index at byte 7: checksum" }],
   });
   database.admin.jobs = [{ kind: "compact", subject: "3 blocks", startedAtMs: 5, progress: undefined }];

@@ -1,4 +1,6 @@
 /** The server itself: what a person sees who opens its address, and reading its configuration again. */
+import { TsdbError } from "../../../base/errors.ts";
+import { errorBody } from "../errors.ts";
 import { success } from "../route.ts";
 import type { Route, RouteContext } from "../route.ts";
 
@@ -16,7 +18,19 @@ In Grafana, add it as a data source of type Prometheus with this address.
 `;
 }
 
-const reload = ({ deps }: RouteContext): string => success(deps.config.reload());
+function reload({ deps, reply }: RouteContext): string {
+  try {
+    return success(deps.config.reload());
+  } catch (thrown) {
+    if (!(thrown instanceof TsdbError && thrown.code === "BAD_CONFIG")) throw thrown;
+    // The mistake itself may name files and values that are none of the caller's business.
+    reply.code(500);
+    return errorBody("internal", NOT_RELOADED);
+  }
+}
+
+const NOT_RELOADED =
+  "The configuration was not reloaded, the one before stays in force; the server's log names the mistake";
 
 export const serverRoutes: readonly Route[] = [
   { methods: ["GET"], path: "/", summary: "What this is, for people", when: "always", handle: welcome },

@@ -2,8 +2,9 @@
  * Prometheus' admin API (delete_series, clean_tombstones, snapshot), and what ours adds: merging when asked, a dry run of a
  * deletion, and what blocks there are.
  */
+import { TsdbError } from "../../../base/errors.ts";
 import type { KnownBlock } from "../../db.ts";
-import { TIME_MAX_MS, TIME_MIN_MS, badRequest } from "../params.ts";
+import { TIME_MAX_MS, TIME_MIN_MS, badRequest, invalidParameter } from "../params.ts";
 import { success } from "../route.ts";
 import type { Route, RouteContext } from "../route.ts";
 
@@ -16,10 +17,16 @@ async function deleteSeries({ deps, params, reply }: RouteContext): Promise<stri
   const maxt = params.timeOr("end", TIME_MAX_MS);
   if (maxt < mint) throw badRequest("end timestamp must not be before start timestamp");
   const isDryRun = isTrue(params.value("dry_run"), "dry_run");
-  const report = await deps.database.admin.deleteSeries({ selectors, mint, maxt, isDryRun });
+  const report = await deps.database.admin.deleteSeries({ selectors, mint, maxt, isDryRun }).catch(inNameOfMatch);
   if (isDryRun) return success(report);
   reply.code(204);
   return "";
+}
+
+/** As Prometheus refuses a selector that does not parse. */
+function inNameOfMatch(thrown: unknown): never {
+  if (thrown instanceof TsdbError && thrown.code === "BAD_QUERY") throw invalidParameter("match[]", thrown.message);
+  throw thrown;
 }
 
 async function cleanTombstones({ deps, reply }: RouteContext): Promise<string> {
