@@ -4,6 +4,22 @@ import { CRC_TABLES } from "./layout";
 /** Castagnoli's polynomial, reflected. */
 const CRC32C_POLYNOMIAL: u32 = 0x82f6_3b78;
 
+/** What is checked at a time: four lanes side by side, as each step of a lane waits for the one before. */
+const LANE_BYTES: u32 = 32;
+
+/** Tables of 256 words each: of each byte of eight, and what a lane's length of zeros makes of each byte of a checksum. */
+const TABLE_1: usize = CRC_TABLES + 1024;
+const TABLE_2: usize = CRC_TABLES + 2 * 1024;
+const TABLE_3: usize = CRC_TABLES + 3 * 1024;
+const TABLE_4: usize = CRC_TABLES + 4 * 1024;
+const TABLE_5: usize = CRC_TABLES + 5 * 1024;
+const TABLE_6: usize = CRC_TABLES + 6 * 1024;
+const TABLE_7: usize = CRC_TABLES + 7 * 1024;
+const ZEROS_0: usize = CRC_TABLES + 8 * 1024;
+const ZEROS_1: usize = CRC_TABLES + 9 * 1024;
+const ZEROS_2: usize = CRC_TABLES + 10 * 1024;
+const ZEROS_3: usize = CRC_TABLES + 11 * 1024;
+
 /** Computes the tables that crc32c needs; once per memory, by the thread that creates it. */
 export function initTables(): void {
   for (let i: u32 = 0; i < 256; i++) {
@@ -11,43 +27,70 @@ export function initTables(): void {
     for (let bit = 0; bit < 8; bit++) crc = (crc >> 1) ^ ((crc & 1) != 0 ? CRC32C_POLYNOMIAL : 0);
     store<u32>(CRC_TABLES + (usize(i) << 2), crc);
   }
-  for (let table: u32 = 1; table < 8; table++) {
-    for (let i: u32 = 0; i < 256; i++) {
-      const before = load<u32>(CRC_TABLES + (usize((table - 1) * 256 + i) << 2));
-      store<u32>(CRC_TABLES + (usize(table * 256 + i) << 2), (before >> 8) ^ table0(before & 255));
-    }
+  for (let i: u32 = 256; i < 8 * 256; i++) {
+    const before = load<u32>(CRC_TABLES + (usize(i - 256) << 2));
+    store<u32>(CRC_TABLES + (usize(i) << 2), nextByte(before, 0));
+  }
+  for (let i: u32 = 0; i < 4 * 256; i++) {
+    let crc = (i & 255) << ((i >> 8) << 3);
+    for (let zeros: u32 = 0; zeros < LANE_BYTES; zeros++) crc = nextByte(crc, 0);
+    store<u32>(ZEROS_0 + (usize(i) << 2), crc);
   }
 }
 
 @inline
-function table0(byte: u32): u32 {
-  return load<u32>(CRC_TABLES + (usize(byte) << 2));
-}
-@inline
-function tableN(table: u32, byte: u32): u32 {
-  return load<u32>(CRC_TABLES + (usize(table * 256 + byte) << 2));
+function nextByte(crc: u32, byte: u32): u32 {
+  return (crc >> 8) ^ load<u32>(usize((crc ^ byte) & 255) << 2, CRC_TABLES);
 }
 
-/** CRC32C of `bytes` at `address`, continuing from `seed` (0 to start), eight bytes a step. */
+@inline
+function nextEight(crc: u32, bytes: u64): u32 {
+  const low = u32(bytes) ^ crc;
+  const high = u32(bytes >> 32);
+  return (
+    load<u32>(usize(low & 255) << 2, TABLE_7) ^
+    load<u32>(usize((low >> 8) & 255) << 2, TABLE_6) ^
+    load<u32>(usize((low >> 16) & 255) << 2, TABLE_5) ^
+    load<u32>(usize(low >> 24) << 2, TABLE_4) ^
+    load<u32>(usize(high & 255) << 2, TABLE_3) ^
+    load<u32>(usize((high >> 8) & 255) << 2, TABLE_2) ^
+    load<u32>(usize((high >> 16) & 255) << 2, TABLE_1) ^
+    load<u32>(usize(high >> 24) << 2, CRC_TABLES)
+  );
+}
+
+/** The checksum as if a lane of zeros followed. */
+@inline
+function overLane(crc: u32): u32 {
+  return (
+    load<u32>(usize(crc & 255) << 2, ZEROS_0) ^
+    load<u32>(usize((crc >> 8) & 255) << 2, ZEROS_1) ^
+    load<u32>(usize((crc >> 16) & 255) << 2, ZEROS_2) ^
+    load<u32>(usize(crc >> 24) << 2, ZEROS_3)
+  );
+}
+
+/** CRC32C of `bytes` at `address`, continuing from `seed` (0 to start). */
 export function crc32c(address: usize, bytes: u32, seed: u32): u32 {
   let crc = ~seed;
   let at = address;
   const end = address + bytes;
-  while (end - at >= 8) {
-    const low = load<u32>(at) ^ crc;
-    const high = load<u32>(at, 4);
-    crc =
-      tableN(7, low & 255) ^
-      tableN(6, (low >> 8) & 255) ^
-      tableN(5, (low >> 16) & 255) ^
-      tableN(4, low >> 24) ^
-      tableN(3, high & 255) ^
-      tableN(2, (high >> 8) & 255) ^
-      tableN(1, (high >> 16) & 255) ^
-      table0(high >> 24);
-    at += 8;
+  while (end - at >= 4 * LANE_BYTES) {
+    // Checksums are linear: each lane's begins at 0, and is added to that of those before, moved on over it.
+    let lane1: u32 = 0;
+    let lane2: u32 = 0;
+    let lane3: u32 = 0;
+    for (const laneEnd = at + LANE_BYTES; at < laneEnd; at += 8) {
+      crc = nextEight(crc, load<u64>(at));
+      lane1 = nextEight(lane1, load<u64>(at, LANE_BYTES));
+      lane2 = nextEight(lane2, load<u64>(at, 2 * LANE_BYTES));
+      lane3 = nextEight(lane3, load<u64>(at, 3 * LANE_BYTES));
+    }
+    crc = overLane(overLane(overLane(crc) ^ lane1) ^ lane2) ^ lane3;
+    at += 3 * LANE_BYTES;
   }
-  while (at < end) crc = (crc >> 8) ^ table0((crc ^ u32(load<u8>(at++))) & 255);
+  for (; end - at >= 8; at += 8) crc = nextEight(crc, load<u64>(at));
+  for (; at < end; at++) crc = nextByte(crc, load<u8>(at));
   return ~crc;
 }
 

@@ -12,7 +12,7 @@
  * one atomic store of one word, marked "published" below; docs/internals/memory.md has the argument.
  */
 
-/** Eight CRC32C tables of 1 KiB (slicing-by-8), made by initTables(). */
+/** Twelve CRC32C tables of 1 KiB (bytes.ts), made by initTables(). */
 export const CRC_TABLES: usize = 4096;
 
 /** Where the header of a head's memory lies. */
