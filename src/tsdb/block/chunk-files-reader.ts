@@ -48,6 +48,10 @@ export class ChunkFilesReader {
   /** By place; sizes, where a manifest tells them. */
   readonly #sizes: readonly (number | undefined)[];
   readonly #files: ({ readonly file: VfsFile; readonly sizeBytes: number } | undefined)[] = [];
+  /** Of the chunks of a piece. */
+  readonly #encoding: number[] = [];
+  readonly #address: number[] = [];
+  readonly #dataBytes: number[] = [];
 
   /** @param sizes of the files there are, as the block's manifest has them */
   constructor(vfs: Vfs, dir: string, sizes: readonly (number | undefined)[]) {
@@ -111,31 +115,52 @@ export class ChunkFilesReader {
 
   #readPiece(refs: ArrayLike<number>, from: number, to: number, memory: ChunkMemory, visitor: ChunkVisitor): void {
     const start = chunkOffsetOf(refs[from]!);
-    let piece: Piece;
+    let address: number;
+    let filled: number;
     try {
       const { file, sizeBytes } = this.#open(chunkFileOf(refs[from]!));
       const length = Math.min(refs[to - 1]! - refs[from]! + GUESS_BYTES, Math.max(0, sizeBytes - start));
-      const address = reserve(memory, length);
-      piece = { address, filled: readBlockFile(file, memory.view(address, length), start) };
+      address = reserve(memory, length);
+      filled = readBlockFile(file, memory.view(address, length), start);
     } catch (error) {
       if (!(error instanceof CorruptBlockError)) throw error;
       for (let i = from; i < to; i++) visitor.damage(i, error);
       return;
     }
-    for (let i = from; i < to; i++)
-      this.#showChunk(i, refs[i]!, piece, chunkOffsetOf(refs[i]!) - start, memory, visitor);
+    this.#verifyPiece(refs, from, to, { address, filled, start }, memory);
+    for (let i = from; i < to; i++) {
+      const bytes = this.#dataBytes[i - from]!;
+      if (bytes === NOT_WHOLE) this.#readOne(i, refs[i]!, memory, visitor);
+      else if (bytes === DAMAGED)
+        visitor.damage(i, new CorruptBlockError(this.path(chunkFileOf(refs[i]!)), chunkOffsetOf(refs[i]!), MISMATCH));
+      else visitor.chunk(i, this.#encoding[i - from]!, this.#address[i - from]!, bytes);
+    }
   }
 
-  /** Shows the chunk that is `at` in a piece, if it is whole there; else it is read by itself, as it is longer than guessed. */
-  #showChunk(i: number, ref: number, piece: Piece, at: number, memory: ChunkMemory, visitor: ChunkVisitor): void {
-    // Visitors reserve memory too, which may have made it another array.
-    const bytes = memory.view(piece.address, piece.filled);
-    const frame = chunkFrameAt(bytes, at);
-    if (frame === undefined || frame.end > piece.filled) return this.#readOne(i, ref, memory, visitor);
-    const { encodingAt, dataAt, dataBytes, end } = frame;
-    const crc = memory.kernel.crc32c(piece.address + encodingAt, end - 4 - encodingAt, 0) >>> 0;
-    if (crc === loadU32(bytes, end - 4)) visitor.chunk(i, bytes[encodingAt]!, piece.address + dataAt, dataBytes);
-    else visitor.damage(i, new CorruptBlockError(this.path(chunkFileOf(ref)), chunkOffsetOf(ref), MISMATCH));
+  /** Finds and verifies the chunks of a piece, all of them before any is shown: visitors may reserve memory. */
+  #verifyPiece(
+    refs: ArrayLike<number>,
+    from: number,
+    to: number,
+    { address, filled, start }: { readonly address: number; readonly filled: number; readonly start: number },
+    memory: ChunkMemory,
+  ): void {
+    const bytes = memory.view(address, filled);
+    const { kernel } = memory;
+    for (let i = from; i < to; i++) {
+      const frame = chunkFrameAt(bytes, chunkOffsetOf(refs[i]!) - start);
+      const chunk = i - from;
+      if (frame === undefined || frame.end > filled) {
+        // It is longer than guessed.
+        this.#dataBytes[chunk] = NOT_WHOLE;
+        continue;
+      }
+      const { encodingAt, dataAt, dataBytes, end } = frame;
+      const crc = kernel.crc32c(address + encodingAt, end - 4 - encodingAt, 0) >>> 0;
+      this.#encoding[chunk] = bytes[encodingAt]!;
+      this.#address[chunk] = address + dataAt;
+      this.#dataBytes[chunk] = crc === loadU32(bytes, end - 4) ? dataBytes : DAMAGED;
+    }
   }
 
   #readOne(i: number, ref: number, memory: ChunkMemory, visitor: ChunkVisitor): void {
@@ -182,11 +207,9 @@ export class ChunkFilesReader {
 
 const MISMATCH = "checksum mismatch of a chunk";
 
-interface Piece {
-  readonly address: number;
-  /** How much of it was there to be read. */
-  readonly filled: number;
-}
+/** In place of a length. */
+const NOT_WHOLE = -1;
+const DAMAGED = -2;
 
 function reserve(memory: ChunkMemory, bytes: number): number {
   const address = memory.reserve(bytes);

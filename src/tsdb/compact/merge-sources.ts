@@ -113,10 +113,12 @@ interface NumberedLabels {
 class Cursor implements NumberedLabels {
   readonly source: SeriesSource;
   readonly chunks: ChunkList;
+  /** Valid until the next series but one. */
   labels = new Uint32Array(0);
   labelCount = 0;
   isAtEnd = false;
   readonly #numbers: Uint32Array;
+  #spare = new Uint32Array(0);
 
   constructor(source: SeriesSource, numbers: Uint32Array) {
     this.source = source;
@@ -126,16 +128,17 @@ class Cursor implements NumberedLabels {
 
   next(): boolean {
     const { source } = this;
-    const before: NumberedLabels = { labels: this.labels, labelCount: this.labelCount };
+    const before = { labels: this.labels, labelCount: this.labelCount };
     if (!source.next()) {
       this.isAtEnd = true;
       return false;
     }
     const { labels, labelCount } = source;
-    // Its own array each time: those before are compared with, and the writer still has the last ones.
-    this.labels = new Uint32Array(2 * labelCount);
+    // Two arrays by turns: those before are compared with.
+    this.labels = this.#spare.length < 2 * labelCount ? new Uint32Array(4 * labelCount) : this.#spare;
+    this.#spare = before.labels;
     this.labelCount = labelCount;
-    for (let i = 0; i < this.labels.length; i++) this.labels[i] = this.#numbers[labels[i]!]!;
+    for (let i = 0; i < 2 * labelCount; i++) this.labels[i] = this.#numbers[labels[i]!]!;
     if (before.labelCount > 0 && compareLabels(before, this) >= 0)
       throw new TsdbError("BLOCK_CORRUPT", `The series of ${source.name} are not in order`);
     return true;

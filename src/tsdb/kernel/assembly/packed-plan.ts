@@ -14,6 +14,8 @@ export const PLAN_BYTES: usize = 32;
 const ABOVE: usize = 64;
 const BELOW: usize = 328;
 const HISTOGRAMS_BYTES: usize = 520;
+/** In counts. */
+const BELOW_FROM_ABOVE: u32 = 66;
 /** More exceptions than one in so many residuals do not pay, and take long to find out about. */
 const EXCEPTIONS_SHARE: u32 = 3;
 const NONE: u32 = 0xffff_ffff;
@@ -65,9 +67,10 @@ function planExceptions(residuals: usize, count: u32, least: i64, most: i64, wor
   const below = workspace + BELOW;
   memory.fill(above, 0, HISTOGRAMS_BYTES);
   for (let i: u32 = 0; i < count; i++) {
+    // Without a branch: which side a residual is on cannot be foretold.
     const distance = residual(residuals, i) - middle;
-    if (distance >= 0) bump(above, bitsOf(u64(distance)));
-    else bump(below, bitsOf(~u64(distance)));
+    const sign = distance >> 63;
+    bump(above, bitsOf(u64(distance ^ sign)) + (u32(sign) & BELOW_FROM_ABOVE));
   }
   const aboveMost = most >= middle ? bitsOf(u64(most - middle)) : 0;
   const belowMost = least < middle ? bitsOf(~u64(least - middle)) : NONE;
@@ -119,7 +122,9 @@ function tryBounds(
   for (let i: u32 = 0; i < count; i++) {
     const value = residual(residuals, i);
     const distance = value - middle;
-    if (distance >= 0 ? bitsOf(u64(distance)) > bitsAbove : isBelow(distance, bitsBelow)) continue;
+    const sign = distance >> 63;
+    // NONE is -1: no distance is within it.
+    if (i32(bitsOf(u64(distance ^ sign))) > i32(sign != 0 ? bitsBelow : bitsAbove)) continue;
     least = min<i64>(least, value);
     most = max<i64>(most, value);
   }
@@ -139,11 +144,6 @@ function tryBounds(
   store<u32>(workspace, exceptions, PLAN_EXCEPTIONS);
   store<u32>(workspace, bytes, PLAN_BYTES);
   return bytes;
-}
-
-@inline
-function isBelow(distance: i64, bitsBelow: u32): bool {
-  return bitsBelow == NONE || bitsOf(~u64(distance)) > bitsBelow;
 }
 
 /** One of five residuals that has two on each side. */
