@@ -7,7 +7,7 @@ const CRC32C_POLYNOMIAL: u32 = 0x82f6_3b78;
 /** What is checked at a time: four lanes side by side, as each step of a lane waits for the one before. */
 const LANE_BYTES: u32 = 32;
 
-/** Tables of 256 words each: for each byte of eight, and for each byte of a checksum that moves on over a lane of zeros. */
+/** Tables of 256 words: for each byte of eight, and for each byte of a checksum that moves on over a lane of zeros. */
 const TABLE_1: usize = CRC_TABLES + 1024;
 const TABLE_2: usize = CRC_TABLES + 2 * 1024;
 const TABLE_3: usize = CRC_TABLES + 3 * 1024;
