@@ -19,6 +19,7 @@ import { Random } from "./random.ts";
 import { readDatabase, type StoredSeries } from "./read-database.ts";
 import { readStorage } from "./read-storage.ts";
 import type { ByteLabel } from "./remote-write-twin.ts";
+import type { WriteResult } from "../../src/tsdb/storage.ts";
 import { writeRequest } from "./remote-write-twin.ts";
 import { MemoryVfs } from "./vfs/memory.ts";
 import { snappyCompress } from "./write-request.ts";
@@ -104,6 +105,21 @@ export async function readBlocks(vfs: Vfs, blocksDir: string): Promise<Map<strin
   }
 }
 
+/** What was begun and not answered yet. */
+export interface UnderWay {
+  readonly samples?: readonly ModelSample[];
+  readonly deleting?: ModelDelete & { readonly selector: string };
+}
+
+/** What is known at one moment of what a start may find; does not change any more. */
+export interface Known {
+  /** One of these is there, the likeliest first. */
+  readonly models: readonly DatabaseModel[];
+  readonly deleting: UnderWay["deleting"];
+  readonly nowMs: number;
+  readonly options: RunOptions;
+}
+
 export class DatabaseRun {
   readonly clock: ManualClock;
   readonly #series: readonly RunSeries[];
@@ -117,6 +133,7 @@ export class DatabaseRun {
   /** Earlier states that a power cut may leave, oldest first: what is written and not synced is lost from its end on. */
   #mayRemain: DatabaseModel[] = [];
   #held: HeldView | undefined;
+  #underWay: UnderWay = {};
   /** Jobs that were done in all its lives, by kind, and blocks past the retention. */
   readonly done: Record<string, number> = {};
 
@@ -141,6 +158,10 @@ export class DatabaseRun {
   get database(): Database {
     if (this.#database === undefined) throw new Error("The database is not open");
     return this.#database;
+  }
+
+  get isOpen(): boolean {
+    return this.#database !== undefined;
   }
 
   get disk(): MemoryVfs {
@@ -188,14 +209,17 @@ export class DatabaseRun {
 
   /** Writes one request. @returns how many of its samples were accepted */
   async write(samples: readonly ModelSample[]): Promise<number> {
-    const { accepted, rejections } = await this.database.write({
-      format: "remote-write",
-      body: bodyOf(this.#series, samples),
-    });
+    this.#underWay = { samples };
+    const { accepted, rejections } = await this.#send(samples);
+    this.#underWay = {};
     if (accepted !== 0 && accepted !== samples.length)
       throw new Error(`${accepted} of ${samples.length} samples: ${JSON.stringify(rejections)}`);
     if (accepted > 0) this.#take(samples);
     return accepted;
+  }
+
+  #send(samples: readonly ModelSample[]): Promise<WriteResult> {
+    return this.database.write({ format: "remote-write", body: bodyOf(this.#series, samples) });
   }
 
   #take(samples: readonly ModelSample[]): void {
@@ -230,9 +254,11 @@ export class DatabaseRun {
   async delete(selector: string, request: ModelDelete): Promise<void> {
     // What is deleted of blocks is so at once: that it outlives samples that were never synced breaks no promise.
     await this.sync();
+    this.#underWay = { deleting: { selector, ...request } };
     await this.#delete(selector, request);
     await this.sync();
     this.#model.delete(request);
+    this.#underWay = {};
   }
 
   async #delete(selector: string, { mint, maxt }: ModelDelete): Promise<void> {
@@ -301,9 +327,10 @@ export class DatabaseRun {
   async close(): Promise<void> {
     this.release();
     this.#count();
-    await this.database.close();
+    const { database } = this;
     this.#database = undefined;
     this.#mayRemain = [];
+    await database.close();
     if (this.#disk.openPaths.length > 0) throw new Error(`Left open: ${this.#disk.openPaths.join(" ")}`);
   }
 
@@ -312,21 +339,47 @@ export class DatabaseRun {
     await this.open(options);
   }
 
+  /** What may be found after a crash at this moment. @param isPowerCut a killed process loses nothing */
+  known(isPowerCut = true): Known {
+    const { samples, deleting } = this.#underWay;
+    const models = [this.#model.copy()];
+    if (samples) models.unshift(this.#model.copy());
+    if (samples) models[0]!.take(samples);
+    if (isPowerCut) models.push(...this.#mayRemain.map((model) => model.copy()).reverse());
+    return { models, deleting, nowMs: this.clock.nowMs(), options: this.#options };
+  }
+
+  /** Goes on with a disk as it was found after a crash. @throws when what was promised is not there */
+  async find(disk: MemoryVfs, known: Known, options: Partial<RunOptions> = {}): Promise<void> {
+    const { deleting } = known;
+    const models = known.models.map((model) => model.copy());
+    this.#disk = disk;
+    this.#mayRemain = [];
+    this.#underWay = {};
+    this.#model = models[0]!;
+    await this.open(options);
+    if (this.database.damage.length > 0) throw new Error(`Damaged: ${JSON.stringify(this.database.damage)}`);
+    const stored = readDatabase(this.database, this.#disk);
+    const cutoffMs = Math.max(...models.map((model) => model.cutoffMs));
+    for (const model of models) model.expire(cutoffMs);
+    const differences = models.map((model) => model.difference(stored, deleting));
+    const fitting = differences.indexOf(undefined);
+    if (fitting < 0) throw new Error(`In what is found, ${differences.join("; or ")}`);
+    this.#model = models[fitting]!;
+    // Whoever was not told that it is done asks again.
+    if (deleting) await this.delete(deleting.selector, deleting);
+  }
+
   /**
    * The power fails, or the process is killed, while something is under way; then the database starts again.
    * @param keep the share of what was not synced that survives; undefined: the process is killed
    */
-  async crash(
-    keep: number | undefined,
-    options: Partial<RunOptions> = {},
-    underWay: {
-      readonly samples?: readonly ModelSample[];
-      readonly deleting?: ModelDelete & { selector: string };
-    } = {},
-  ): Promise<void> {
+  async crash(keep: number | undefined, options: Partial<RunOptions> = {}, underWay: UnderWay = {}): Promise<void> {
     const { samples, deleting } = underWay;
     this.release();
-    const writing = samples && this.database.write({ format: "remote-write", body: bodyOf(this.#series, samples) });
+    this.#underWay = underWay;
+    const known = this.known(keep !== undefined);
+    const writing = samples && this.#send(samples);
     const working = deleting && this.#delete(deleting.selector, deleting);
     await rest(this.#random.below(deleting ? 30 : 4));
     const found = keep === undefined ? this.#disk.kill() : this.#disk.crash({ keep, random: this.#random.fork() });
@@ -334,22 +387,6 @@ export class DatabaseRun {
     // The old process goes on for itself, so that what waits for time ends.
     await this.#advanceUntil(Promise.allSettled([writing, working]));
     await this.database.close();
-    const [dead, candidates] = [this.#model, [this.#model]];
-    if (samples) candidates.unshift(dead.copy());
-    if (samples) candidates[0]!.take(samples);
-    if (keep !== undefined) candidates.push(...this.#mayRemain.reverse());
-    this.#disk = found;
-    this.#mayRemain = [];
-    await this.open(options);
-    if (this.database.damage.length > 0) throw new Error(`Damaged: ${JSON.stringify(this.database.damage)}`);
-    const stored = readDatabase(this.database, this.#disk);
-    const cutoffMs = dead.cutoffMs;
-    for (const candidate of candidates) candidate.expire(cutoffMs);
-    const differences = candidates.map((candidate) => candidate.difference(stored, deleting));
-    const fitting = differences.indexOf(undefined);
-    if (fitting < 0) throw new Error(`After a crash (${keep ?? "killed"}), ${differences.join("; or ")}`);
-    this.#model = candidates[fitting]!;
-    // Whoever was not told that it is done asks again.
-    if (deleting) await this.delete(deleting.selector, deleting);
+    await this.find(found, known, options);
   }
 }

@@ -1,0 +1,102 @@
+/**
+ * The whole life of samples on a disk that fails, once or from some call on, in every way a disk fails: nothing that was
+ * acknowledged is lost, nothing that was deleted comes back, and all goes on once the disk does.
+ */
+import { expect, test, vi } from "vitest";
+import { errnoOf, messageOf, TsdbError } from "../../../../src/base/errors.ts";
+import { Random, seedFromEnv } from "../../../support/random.ts";
+import { allFaults, describeFault, type Fault, faultyVfs } from "../../../support/vfs/faulty.ts";
+import type { VfsCall } from "../../../support/vfs/intercept.ts";
+import { type Attempt, type Begin, beginnings, newRun, temporaries } from "./whole-life.ts";
+
+// Hundreds of starts: seconds alone, more beside other tests.
+vi.setConfig({ testTimeout: 900_000 });
+
+/** FAULTS=all: every call fails in every way. Otherwise so many lives for each part, others with each seed. */
+const all = process.env["FAULTS"] === "all";
+const LIVES_PER_PART = 2;
+
+/** What the disk cannot read of a block is damage: the block is set aside, which has tests of its own. */
+const isTried = (fault: Fault, { operation, path }: VfsCall): boolean =>
+  !(fault.errno === "EIO" && operation === "read" && path.startsWith("/data/blocks/"));
+
+/** What may be answered when the disk fails; anything else would be a mistake of ours. */
+const isFailure = (thrown: unknown): boolean => thrown instanceof TsdbError || errnoOf(thrown) !== undefined;
+
+/** @returns how many calls of the disk there were */
+async function live({ part, disk, known }: Begin, fault: Fault): Promise<number> {
+  const begun = disk.kill();
+  const vfs = faultyVfs(begun, { ...fault, matches: (call) => isTried(fault, call) });
+  const run = newRun(known.nowMs, (found) => (found === begun ? vfs : found));
+  const heal = async (): Promise<void> => {
+    vfs.heal();
+    for (let i = 0; i < 12; i++) await run.pass(10_000, 20);
+  };
+  // The first who is refused comes again once the disk works.
+  const attempt: Attempt = async (_, what) => {
+    try {
+      return await what(run);
+    } catch (thrown) {
+      if (!isFailure(thrown)) throw thrown;
+      if (run.isOpen) await heal();
+      else {
+        vfs.heal();
+        await run.open();
+      }
+      return what(run);
+    }
+  };
+  try {
+    await run.find(begun, known, known.options);
+  } catch (thrown) {
+    if (!isFailure(thrown)) throw thrown;
+    vfs.heal();
+    await run.find(begun, known, known.options);
+  }
+  await part.act(run, attempt);
+  await heal();
+  await run.settle();
+  expect(run.database.state, "once the disk works again").toBe("writable");
+  run.check();
+  const mustBeGone = { selector: 'm{name="b"}', keys: run.model.keys.filter((key) => key.includes('"b"')) };
+  const newest = run.model.newestMs ?? 0;
+  await run.delete(mustBeGone.selector, { ...mustBeGone, mint: newest - 7 * 3_600_000, maxt: newest - 1_800_000 });
+  run.check();
+  const calls = vfs.calls;
+  await run.crash(0);
+  run.check();
+  await run.settle();
+  run.check();
+  expect(await temporaries(run.disk), "half made").toEqual([]);
+  await run.close();
+  return calls;
+}
+
+function faultsOf(calls: number, random: Random): Fault[] {
+  if (!all)
+    return Array.from({ length: LIVES_PER_PART }, () => ({
+      ...random.pick(allFaults),
+      call: random.between(1, calls),
+    }));
+  return allFaults.flatMap((kind) => Array.from({ length: calls }, (_, i) => ({ ...kind, call: i + 1 })));
+}
+
+test("no failure of the disk loses what was acknowledged or brings back what was deleted", async () => {
+  const seed = seedFromEnv();
+  const random = new Random(seed);
+  let lives = 0;
+  for (const begin of await beginnings()) {
+    const calls = await live(begin, { errno: "EIO", lasting: "once", call: Infinity });
+    for (const fault of faultsOf(calls, random)) {
+      lives++;
+      try {
+        await live(begin, fault);
+      } catch (cause) {
+        const what = `${begin.part.name}, ${describeFault(fault)} of ${calls}, SEED=${seed}`;
+        throw new Error(`${what}: ${messageOf(cause)}`, { cause });
+      }
+    }
+  }
+  process.stdout.write(`${lives} lives with a failing disk\n`);
+  expect(lives).toBeGreaterThan(20);
+});
