@@ -16,7 +16,7 @@ vi.setConfig({ testTimeout: 900_000 });
 
 const WAYS = [undefined, 0, 0.5, 1] as const;
 /** So many points of each part, others with each seed, each cut in one of the ways; FAULTS=all: all points in turn. */
-const POINTS_PER_PART = process.env["FAULTS"] === "all" ? Infinity : 5;
+const POINTS_PER_PART = process.env["FAULTS"] === "all" ? Infinity : 3;
 
 interface Point {
   readonly name: string;
@@ -75,5 +75,5 @@ test("whichever operation is the last before a crash, all that was promised is t
     }
   }
   process.stdout.write(`${judged} crashed disks\n`);
-  expect(judged).toBeGreaterThan(50);
+  expect(judged).toBeGreaterThan(30);
 });
