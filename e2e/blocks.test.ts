@@ -10,10 +10,11 @@ import { dayBefore, dayOfSamples, type DaySeries, sampleCountOf, samplesByLabels
 import { encodeHistograms } from "./blocks/histograms.ts";
 import { openMetrics, parseDump, promtool } from "./blocks/promtool.ts";
 import { dayQueries } from "./blocks/queries.ts";
+import { dayRequests } from "./blocks/requests.ts";
 import { askBoth } from "./prometheus/ask-both.ts";
 import { ask } from "./support/http.ts";
 import { startPrometheus, type Prometheus } from "./support/prometheus.ts";
-import { postWrite, sendWrite } from "./support/remote-write.ts";
+import { postWrite } from "./support/remote-write.ts";
 import { startTsdb } from "./support/tsdb.ts";
 import { until } from "./support/until.ts";
 import { Workspace } from "./support/workspace.ts";
@@ -176,21 +177,9 @@ async function snapshotOf(prometheus: Prometheus, name: string): Promise<string>
   return `${workspace.path(name)}/snapshots/${data.name}`;
 }
 
-/** Sends all samples in the order of their times, some minutes of all series with each request. */
 async function send(url: string, sent: readonly DaySeries[]): Promise<void> {
-  const next = sent.map(() => 0);
-  for (let untilMs = startMs + 600_000; untilMs <= endMs; untilMs += 600_000) {
-    const request = sent.flatMap(({ labels, times, values }, i) => {
-      const from = next[i]!;
-      while (next[i]! < times.length && times[next[i]!]! < untilMs) next[i]!++;
-      const words = new BigUint64Array(values.buffer, values.byteOffset, values.length);
-      const samples = Array.from(times.subarray(from, next[i]), (timestamp, k) => ({
-        timestamp,
-        value: words[from + k] === 0x7ff0_0000_0000_0002n ? ("stale" as const) : values[from + k]!,
-      }));
-      return samples.length > 0 ? [{ labels: Object.fromEntries(labels), samples }] : [];
-    });
-    const { status, text } = await sendWrite(url, request);
+  for (const request of dayRequests(sent, startMs, endMs)) {
+    const { status, text } = await postWrite(url, request);
     if (status >= 300) throw new Error(`a write was answered ${status}: ${text}`);
   }
 }
