@@ -1,6 +1,6 @@
 /**
- * The race: this thread ingests, seals, drops and recycles without pause, while reader threads (reader.ts) look at
- * everything and are killed and replaced at any time.
+ * The race: this thread ingests (some of it late), deletes, seals, drops and recycles without pause, while reader threads
+ * (reader.ts) look at everything and are killed and replaced at any time.
  */
 import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -9,6 +9,7 @@ import { setImmediate } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { chunkFileName } from "../../../src/tsdb/head/chunk-file-format.ts";
 import { loadKernelModule } from "../../../src/tsdb/kernel/load.ts";
+import type { Matcher } from "../../../src/tsdb/model/matcher.ts";
 import type { TwinLimits } from "../head-twin.ts";
 import { KernelHead } from "../kernel-head.ts";
 import { Random } from "../random.ts";
@@ -17,15 +18,20 @@ import {
   BLOCK_SERIES,
   BLOCKS_MAX,
   COUNTS,
+  DELETE_LAG_MAX,
+  deleteLagOf,
   echoOf,
   firstSampleOf,
   GROUP_COUNT,
+  LATE_ORDER,
+  LATE_SERIES,
   PROGRESS,
   PROGRESS_WORDS,
   REQUESTS_PER_BLOCK,
   type ReaderData,
   SAMPLES_PER_REQUEST,
   SERIES_COUNT,
+  STEP_MS,
   timeOf,
   valueHigh,
   valueLow,
@@ -65,6 +71,7 @@ const LIMITS: TwinLimits = {
   labelValueBytesMax: 4096,
   seriesPerRequestMax: 50_000,
   retentionMs: 2 ** 45,
+  outOfOrderWindowMs: SAMPLES_PER_REQUEST * STEP_MS,
 };
 const CHUNK_FILE_BYTES = 2 ** 20;
 /** Samples of each series that are kept, and files that outlive what is in them by far. */
@@ -145,6 +152,8 @@ class Readers {
         progress,
         counts,
         seed: this.#random.below(2 ** 32),
+        // Views are about series that go away, and these never do: without views nothing is to be seen of them.
+        readsLate: this.#options.withoutViews !== true,
       } satisfies ReaderData,
     });
     worker.on("message", (finding: string) => {
@@ -179,20 +188,26 @@ class Readers {
   }
 }
 
+interface TemplateOptions {
+  readonly name: string;
+  readonly seriesCount: number;
+  /** Of the samples of a request. */
+  readonly order: readonly number[];
+}
+
 /** A request for all series whose samples are filled in again and again: times and values stand at known places. */
 class RequestTemplate {
   readonly message: Uint8Array;
   readonly #view: DataView;
   /** Where the value of a sample begins; its time follows. */
   readonly #valueAt: number[] = [];
+  readonly #order: readonly number[];
 
-  constructor() {
-    const samples = Array.from({ length: SAMPLES_PER_REQUEST }, (_, i) => ({
-      timestampMs: BigInt(timeOf(i)),
-      value: MARK,
-    }));
-    const series = Array.from({ length: SERIES_COUNT }, (_, i) => ({
-      labels: labelsOf("race", i, { group: String(i % GROUP_COUNT) }),
+  constructor({ name, seriesCount, order }: TemplateOptions) {
+    this.#order = order;
+    const samples = order.map((i) => ({ timestampMs: BigInt(timeOf(i)), value: MARK }));
+    const series = Array.from({ length: seriesCount }, (_, i) => ({
+      labels: labelsOf(name, i, { group: String(i % GROUP_COUNT) }),
       samples,
     }));
     this.message = writeRequest(series);
@@ -204,8 +219,8 @@ class RequestTemplate {
 
   fill(firstSample: number): void {
     this.#valueAt.forEach((at, i) => {
-      const sample = firstSample + (i % SAMPLES_PER_REQUEST);
-      const series = Math.floor(i / SAMPLES_PER_REQUEST);
+      const sample = firstSample + this.#order[i % this.#order.length]!;
+      const series = Math.floor(i / this.#order.length);
       this.#view.setUint32(at, valueLow(series, sample), true);
       this.#view.setUint32(at + 4, valueHigh(series, sample), true);
       // The tag of the time, then a varint of six bytes: that holds until the year 2109.
@@ -227,13 +242,23 @@ class RaceWriter {
   readonly head: KernelHead;
   readonly chunkDir = mkdtempSync(join(tmpdir(), "tsdb-race-"));
   readonly progress = new Int32Array(new SharedArrayBuffer(PROGRESS_WORDS * 4));
-  readonly #template = new RequestTemplate();
+  readonly #template = new RequestTemplate({
+    name: "race",
+    seriesCount: SERIES_COUNT,
+    order: Array.from({ length: SAMPLES_PER_REQUEST }, (_, i) => i),
+  });
+  readonly #late = new RequestTemplate({ name: "late", seriesCount: LATE_SERIES, order: LATE_ORDER });
+  /** Of the late series; none before the first request. */
+  #lateRefs: readonly number[] = [];
+  /** Beyond those of the readers. */
+  readonly #slot: number;
   #file: { readonly index: number; readonly fd: number } | undefined;
   #samples = 0;
   #blocks = 0;
   #steps = 0;
 
-  constructor({ debug, withoutEpochs, withoutViews }: RaceOptions) {
+  constructor({ debug, readers, withoutEpochs, withoutViews }: RaceOptions) {
+    this.#slot = readers;
     this.head = new KernelHead({
       module: loadKernelModule({ debug }),
       limits: LIMITS,
@@ -260,18 +285,41 @@ class RaceWriter {
 
   step(): void {
     this.#steps++;
-    this.#template.fill(this.#samples);
-    const next = this.#samples + SAMPLES_PER_REQUEST;
-    const answer = this.head.ingest(this.#template.message, timeOf(next));
-    if (typeof answer === "number") throw new Error(`The kernel answered ${answer} to a write`);
-    if (answer.rejected.size > 0) throw new Error(`Refused: ${JSON.stringify([...answer.rejected])}`);
-    this.#samples = next;
-    Atomics.store(this.progress, PROGRESS.samples, next);
+    this.#send(this.#template);
+    this.#send(this.#late);
+    this.#samples += SAMPLES_PER_REQUEST;
+    Atomics.store(this.progress, PROGRESS.samples, this.#samples);
+    this.#delete();
     this.#flush();
     if (this.#steps % 8 === 0) this.#drop();
     this.head.kernel.collectBegin();
     this.head.kernel.collectSome(COLLECT_WORK);
     if (this.#steps % REQUESTS_PER_BLOCK === 0 && this.#blocks < BLOCKS_MAX) this.#addBlock();
+  }
+
+  #send(template: RequestTemplate): void {
+    template.fill(this.#samples);
+    const answer = this.head.ingest(template.message, timeOf(this.#samples + SAMPLES_PER_REQUEST));
+    if (typeof answer === "number") throw new Error(`The kernel answered ${answer} to a write`);
+    if (answer.rejected.size > 0) throw new Error(`Refused: ${JSON.stringify([...answer.rejected])}`);
+  }
+
+  /** Of the late series what some requests have brought. */
+  #delete(): void {
+    const { head } = this;
+    const { kernel, memory } = head;
+    const isLate: Matcher = { type: "=", name: "__name__", value: "late" };
+    if (this.#lateRefs.length === 0) this.#lateRefs = head.select(this.#slot, [isLate], 0, Number.MAX_SAFE_INTEGER);
+    const newest = this.#samples / SAMPLES_PER_REQUEST - 1;
+    for (let request = Math.max(0, newest - DELETE_LAG_MAX); request <= newest; request++) {
+      if (request + (deleteLagOf(request) ?? Number.NaN) !== newest) continue;
+      memory.words.set(this.#lateRefs, memory.u32(memory.at.H_SERIES_ROWS) >>> 2);
+      const first = request * SAMPLES_PER_REQUEST;
+      const last = first + SAMPLES_PER_REQUEST - 1;
+      const deleted = kernel.deleteSamples(this.#lateRefs.length, timeOf(first), timeOf(last));
+      if (deleted !== LATE_SERIES) throw new Error(`The kernel deleted of ${deleted} series`);
+    }
+    Atomics.store(this.progress, PROGRESS.late, newest + 1);
   }
 
   /** New series of three samples, one request for the even and one for the odd, so that a block is half there for a while. */

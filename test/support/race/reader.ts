@@ -8,17 +8,21 @@ import { MergedStorage } from "../../../src/tsdb/query/merged-storage.ts";
 import { createMemory, instantiateKernel } from "../../../src/tsdb/kernel/load.ts";
 import type { Matcher } from "../../../src/tsdb/model/matcher.ts";
 import { LabelTable } from "../../../src/tsdb/promql/label-table.ts";
+import { CHUNK_RAW } from "../../../src/tsdb/storage.ts";
 import type { ChunkBatch, Querier, QueryContext, SeriesSelection } from "../../../src/tsdb/storage.ts";
 import { Random } from "../random.ts";
 import {
   BLOCK_SERIES,
   blockAt,
   COUNTS,
+  deleteLagOf,
   echoOf,
   firstSampleOf,
   GROUP_COUNT,
+  LATE_SERIES,
   PROGRESS,
   type ReaderData,
+  SAMPLES_PER_REQUEST,
   SERIES_COUNT,
   START_MS,
   STEP_MS,
@@ -87,6 +91,7 @@ class Reader {
     try {
       if (this.#random.chance(0.2)) this.#readBlock();
       else if (this.#random.chance(0.1)) this.#readLeaving();
+      else if (this.#data.readsLate && this.#random.chance(0.2)) this.#readLate();
       else this.#readGroup();
     } finally {
       this.#querier?.close();
@@ -149,6 +154,72 @@ class Reader {
     if (start > to) return;
     this.#expect(first >= 0 && first <= start, `series ${series} begins at ${first}, not at ${start}`);
     this.#expect(next > to, `series ${series} ends before ${next}, not behind ${to}`);
+  }
+
+  /** Series with late samples and deletes: what is deleted for sure is away, the rest is there, each as it was written. */
+  #readLate(): void {
+    const { progress } = this.#data;
+    const random = this.#random;
+    const requests = Atomics.load(progress, PROGRESS.late);
+    if (requests === 0) return;
+    const newest = requests * SAMPLES_PER_REQUEST - 1;
+    const from = random.between(Atomics.load(progress, PROGRESS.dropped), newest);
+    const to = random.chance(0.5) ? newest : random.between(from, newest);
+    const { labels, selection, warnings } = this.#select(
+      [{ type: "=", name: "__name__", value: "late" }],
+      timeOf(from),
+      timeOf(to),
+    );
+    const isThere = Array.from({ length: LATE_SERIES }, () => new Uint8Array(to - from + 1));
+    let series = 0;
+    for (this.#used = BATCH_AT; selection.next(this.#batch); this.#used = BATCH_AT) {
+      for (let i = 0; i < this.#batch.seriesCount; i++, series++) {
+        const index = Number(this.#label(selection, series, labels, "series"));
+        if (!this.#noteLate(i, index, from, isThere[index]!)) return;
+      }
+    }
+    for (const warning of warnings()) this.#expect(false, warning);
+    const dropped = Atomics.load(progress, PROGRESS.dropped);
+    const requestsNow = Atomics.load(progress, PROGRESS.late);
+    for (let sample = Math.max(from, dropped); sample <= to; sample++) {
+      const request = Math.floor(sample / SAMPLES_PER_REQUEST);
+      const goneWith = request + (deleteLagOf(request) ?? Number.POSITIVE_INFINITY);
+      // In between it may be either.
+      if (goneWith >= requests && goneWith <= requestsNow) continue;
+      const expected = goneWith < requests ? 0 : 1;
+      const odd = isThere.findIndex((flags) => flags[sample - from] !== expected);
+      if (!this.#expect(odd < 0, `sample ${sample} of late series ${odd} is ${expected ? "missing" : "back"}`)) return;
+    }
+  }
+
+  /** Notes the samples of a series of the batch that are in the range. @returns false after what is wrong */
+  #noteLate(i: number, series: number, from: number, isThere: Uint8Array): boolean {
+    const { chunkStart, chunkAddress, chunkBytes, encoding } = this.#batch;
+    let before = -1;
+    for (let chunk = chunkStart[i]!; chunk < chunkStart[i + 1]!; chunk++) {
+      const address = chunkAddress[chunk]!;
+      const isRaw = encoding[chunk] === CHUNK_RAW;
+      const count = isRaw
+        ? this.#words[address >>> 2]!
+        : this.#kernel.xorDecode(address, chunkBytes[chunk]!, 0, CHUNK_SAMPLES_MAX * 8, CHUNK_SAMPLES_MAX);
+      const isSound = isRaw ? chunkBytes[chunk] === 8 + 16 * count : count > 0;
+      if (!this.#expect(isSound, `a chunk of ${count} samples that does not decode`)) return false;
+      const times = isRaw ? (address + 8) >>> 3 : 0;
+      const values = isRaw ? times + count : CHUNK_SAMPLES_MAX;
+      for (let s = 0; s < count; s++) {
+        const sample = (this.#floats[times + s]! - START_MS) / STEP_MS;
+        const at = (values + s) * 2;
+        const isRight =
+          sample > before &&
+          this.#words[at] === valueLow(series, sample) &&
+          this.#words[at + 1] === valueHigh(series, sample);
+        if (!this.#expect(isRight, `sample ${sample} of late series ${series} behind ${before}`)) return false;
+        before = sample;
+        if (sample >= from && sample - from < isThere.length) isThere[sample - from] = 1;
+      }
+      Atomics.add(this.#data.counts, COUNTS.reads, count);
+    }
+    return true;
   }
 
   /** Series of a block that are not odd: all of them when the block is complete, and never an odd one. */

@@ -25,6 +25,17 @@ export const firstSampleOf = (block: number): number => (block + 1) * REQUESTS_P
 export const blockAt = (sample: number): number =>
   Math.max(0, Math.ceil(sample / (REQUESTS_PER_BLOCK * SAMPLES_PER_REQUEST)) - 1);
 
+/** Series whose samples come in this order within each request, so that some of them are late, and of which some go again. */
+export const LATE_SERIES = 20;
+export const LATE_ORDER: readonly number[] = [0, 2, 4, 6, 8, 9, 1, 7, 3, 5];
+/**
+ * How many requests later what a request has brought is deleted of all of them: soon, when it still lies in open chunks, or
+ * when it has long been in files. Undefined: never.
+ */
+export const deleteLagOf = (request: number): number | undefined => DELETE_LAGS[request % DELETE_LAGS.length];
+const DELETE_LAGS = [undefined, 1, undefined, undefined, 60, undefined, 3];
+export const DELETE_LAG_MAX = 60;
+
 /** What the writer tells its readers, in shared memory: words of an Int32Array. */
 export const PROGRESS = {
   /** Samples of every series that were stored before this was set. */
@@ -33,6 +44,8 @@ export const PROGRESS = {
   dropped: 1,
   /** Blocks that are complete. */
   blocks: 2,
+  /** Requests of late series that are stored, and what was to be deleted with each of them is. */
+  late: 3,
 } as const;
 export const PROGRESS_WORDS = 4;
 
@@ -41,6 +54,7 @@ export interface ReaderData {
   readonly attachment: HeadAttachment;
   readonly progress: Int32Array;
   readonly seed: number;
+  readonly readsLate: boolean;
   /** What it has seen, in counts that outlive it. */
   readonly counts: Int32Array;
 }
