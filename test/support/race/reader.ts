@@ -89,9 +89,10 @@ class Reader {
 
   step(): void {
     try {
-      if (this.#random.chance(0.2)) this.#readBlock();
-      else if (this.#random.chance(0.1)) this.#readLeaving();
-      else if (this.#data.readsLate && this.#random.chance(0.2)) this.#readLate();
+      const choice = this.#random.next();
+      if (choice < 0.2) this.#readBlock();
+      else if (choice < 0.3) this.#readLeaving();
+      else if (choice < 0.45 && this.#data.readsLate) this.#readLate();
       else this.#readGroup();
     } finally {
       this.#querier?.close();
