@@ -2,6 +2,7 @@
  * Brings what the head has before a time to blocks, and then lets go of it:
  *
  *   raise the floor    later samples before it are late from now on; what is in order below it changes no more
+ *   sync the log       up to the newest sample that there is
  *   write the blocks   in the maintenance worker, which reads the head as a query does
  *   hand over          one small file says durably that all up to a sequence, before a time, is in blocks
  *   publish            a view with the blocks and the floor
@@ -22,6 +23,8 @@ export interface FlushSource {
   delete(refs: Uint32Array, mint: number, maxt: number): Promise<number>;
   /** @returns the newest sequence: what belongs to it and comes before the floor is what is flushed */
   raiseFloor(beforeMs: number): number;
+  /** Resolves when the log is durable up to a sequence. */
+  durable(sequence: number): Promise<void>;
   /** In a reader slot; undefined when none is free. */
   attach(): HeadAttachment | undefined;
   detach(slot: number): void;
@@ -65,10 +68,18 @@ export class Flusher {
    * @throws as the job and the disk fail; CANCELED
    */
   async flush(beforeMs: number, reason: string, signal: AbortSignal): Promise<FlushReport | undefined> {
-    const { source, blocks, log } = this.#options;
     this.#written ??= await this.#write(beforeMs, signal);
-    if (this.#written === undefined) return undefined;
+    return this.complete(reason, signal);
+  }
+
+  /**
+   * Hands over what a flush has written and not handed over, if there is such: until then its blocks are in no view, and
+   * what is deleted would come back with them.
+   */
+  async complete(reason: string, signal: AbortSignal): Promise<FlushReport | undefined> {
+    const { source, blocks, log } = this.#options;
     const written = this.#written;
+    if (written === undefined) return undefined;
     await source.handOver(written.sequence, written.beforeMs);
     this.#written = undefined;
     blocks.change({ add: written.blocks, headFloorMs: written.beforeMs });
@@ -88,6 +99,8 @@ export class Flusher {
     if (head === undefined) return undefined;
     try {
       const sequence = source.raiseFloor(beforeMs);
+      // Blocks are never ahead of the log: after a power cut they would have a part of what the log lost.
+      await source.durable(sequence);
       const job = { kind: "flush", head, beforeMs, sequence, blockRangeMs: BLOCK_RANGE_MS, reserveBytes: 0 } as const;
       const { blocks } = await board.run<"flush">(job, `before ${new Date(beforeMs).toISOString()}`, signal);
       return { sequence, beforeMs, blocks };

@@ -49,11 +49,14 @@ export class HeadFlushSource implements FlushSource {
       const { seriesCount, sequence } = head.delete(refs.subarray(from, from + DELETED_SERIES_MAX), mint, maxt);
       deleted += seriesCount;
       // Before the next, so that there is room for its record; and what is answered is durable in either mode.
-      wal()?.requestSync();
-      await wal()?.committed(sequence);
+      await wal()?.durable(sequence);
       await turn();
     }
     return deleted;
+  }
+
+  async durable(sequence: number): Promise<void> {
+    await this.#options.wal()?.durable(sequence);
   }
 
   attach(): HeadAttachment | undefined {

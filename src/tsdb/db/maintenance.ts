@@ -223,6 +223,7 @@ export class Maintenance {
   deleteSeries(request: DeleteRequest): Promise<DeleteReport> {
     const { signal } = this.#closing;
     return this.#alone(async () => {
+      if (!request.isDryRun) await this.#flusher.complete("before a deletion", signal);
       const touched = this.blocks.overlapping(request.mint, request.maxt).map(({ meta }) => meta.ulid);
       return this.#keeper.exclusively(request.isDryRun ? [] : touched, async () => {
         // A merge that ended in spite of it stands for its sources now.

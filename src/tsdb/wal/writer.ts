@@ -150,6 +150,17 @@ export class WalWriter {
     return this.#gathering.join();
   }
 
+  /** Resolves once all up to a sequence is synced, in either mode. Rejects as `committed` does. */
+  async durable(sequence: number): Promise<void> {
+    while (this.#synced < sequence) {
+      if (this.#isClosing) throw new TsdbError("NOT_READY", "The database is stopping");
+      await this.committed(sequence);
+      this.requestSync();
+      await this.#syncing?.catch(() => undefined);
+      if (this.#synced < sequence) await new Promise(setImmediate);
+    }
+  }
+
   /** Syncs what is written, now. */
   requestSync(): void {
     const segment = this.#segment;

@@ -161,6 +161,26 @@ test("a hand-over that fails is made later, and no more blocks are written for i
   expect(valuesOf(database, disk)).toEqual(upTo(240));
 });
 
+test("what is deleted stays away, although a hand-over had failed before", async () => {
+  const disk = new MemoryVfs();
+  const failing = faultyVfs(disk, {
+    errno: "ENOSPC",
+    call: 1,
+    lasting: "from then on",
+    matches: ({ operation, path }) => operation === "open" && path.endsWith("/handover.tmp"),
+  });
+  const { database, live, pass } = await open(disk, START_MS, failing);
+  await live(240);
+  await pass(10_000);
+  const all = { selectors: ["a"], mint: START_MS, maxt: START_MS + 60 * MINUTE_MS - 1, isDryRun: false };
+  await expect(database.admin.deleteSeries(all), "the disk takes no hand-over yet").rejects.toThrow(/ENOSPC/);
+  failing.heal();
+  await database.admin.deleteSeries(all);
+  expect(valuesOf(database, disk)).toEqual(upTo(240).slice(60));
+  await pass(10_000);
+  expect(valuesOf(database, disk)).toEqual(upTo(240).slice(60));
+});
+
 test("a database that gets no samples any more ends with all of them in blocks", async () => {
   const disk = new MemoryVfs();
   const { database, live, pass } = await open(disk, START_MS);

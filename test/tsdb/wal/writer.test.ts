@@ -179,6 +179,17 @@ test("with `interval` a request is answered after its write, and a sync follows 
   expect(writer.stats.syncsTotal).toBe(1);
 });
 
+test("with `interval` who needs to know waits until what was written is synced, and has it synced at once", async () => {
+  const calls: string[] = [];
+  const { write, source, writer } = await bench({ sync: "interval" }, (disk) => watch(disk, calls));
+  await write();
+  await writer.durable(source.sequence);
+  expect(source.synced).toBe(source.sequence);
+  const before = calls.length;
+  await writer.durable(source.sequence);
+  expect(calls, "all is durable: there is nothing to wait for").toHaveLength(before);
+});
+
 test("with `interval` much that is not durable is synced before its time", async () => {
   const { write, source } = await bench({ sync: "interval" });
   source.unsyncedShare = 0.5;
