@@ -259,6 +259,14 @@ export class HeadTwin {
     }
   }
 
+  /** Whether a selection finds a series: unless all of it that is in order is hidden by one delete, and each late row is. */
+  static isFound({ samples, chunkStarts, droppedChunks, late, deletes }: TwinHeadSeries): boolean {
+    const inOrder = samples.slice(chunkStarts[droppedChunks] ?? samples.length);
+    const [oldest, newest] = [inOrder[0]?.timestampMs, inOrder.at(-1)?.timestampMs];
+    const isHidden = oldest === undefined || deletes.some((del) => del.mint <= oldest && del.maxt >= newest!);
+    return !isHidden || visible([], late, deletes).length > 0;
+  }
+
   /** What a query sees of a series: of samples with one time the first, and one that came in order before late ones. */
   static samplesOf({ samples, chunkStarts, droppedChunks, late, deletes }: TwinHeadSeries): readonly TwinSample[] {
     return visible(samples.slice(chunkStarts[droppedChunks] ?? samples.length), late, deletes);

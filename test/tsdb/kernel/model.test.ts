@@ -328,13 +328,12 @@ class Model {
     });
     const found = this.head.select(SLOT, matchers, -Number.MAX_VALUE, Number.MAX_VALUE);
     const expected = [...this.twin.series.values()].filter(
-      ({ labels, ...series }) =>
+      (series) =>
         matchers.every(({ type, name, value }) => {
-          const text = labels.find(([labelName]) => labelName === name)?.[1] ?? "";
+          const text = series.labels.find(([labelName]) => labelName === name)?.[1] ?? "";
           const isMatch = type === "=" || type === "!=" ? text === value : new RegExp(`^(?:${value})$`).test(text);
           return isMatch === (type === "=" || type === "=~");
-        }) &&
-        (series.droppedChunks < series.chunkStarts.length || series.late.length > 0),
+        }) && HeadTwin.isFound(series),
     );
     expect(new Set(found.map((ref) => keyOf(this.head.labelsOf(ref))))).toEqual(
       new Set(expected.map(({ labels }) => keyOf(labels))),

@@ -13,10 +13,37 @@ export const TOO_MANY_ROWS: u32 = u32.MAX_VALUE;
 export const RAW_HEADER_BYTES: u32 = 8;
 export const RAW_SAMPLE_BYTES: u32 = 16;
 
-/** Whether the series may have late samples in [mint, maxt]. */
+/** Whether the series may have late samples in [mint, maxt] that are not deleted. */
 export function hasLate(line: LateLine, mint: f64, maxt: f64): bool {
+  const deletes = loadRows(deletesOf(line));
   const word = loadRows(rowsOf(line));
-  return word != 0 && f64(line.oldestMs) <= maxt && f64(line.newestMs) >= mint;
+  if (word == 0 || f64(line.oldestMs) > maxt || f64(line.newestMs) < mint) return false;
+  if (deletes == 0) return true;
+  const end = rowsEnd(word);
+  let cell = rowsFirstCell(word);
+  for (let i: u32 = 0; i < end; i++) {
+    const inCell = i % ENTRIES_PER_CELL;
+    if (inCell == 0 && i != 0) cell = load<u32>(cell);
+    const row = rowAt(cell, inCell);
+    const time = f64(load<i64>(row, ROW_TIME));
+    if (time >= mint && time <= maxt && !isDeleted(deletes, row, NEWEST)) return true;
+  }
+  return false;
+}
+
+/** Whether one delete hides all in-order samples in [mint, maxt]. */
+export function isAllDeleted(line: LateLine, mint: f64, maxt: f64): bool {
+  const deletes = loadRows(deletesOf(line));
+  if (deletes == 0) return false;
+  const end = rowsEnd(deletes);
+  let cell = rowsFirstCell(deletes);
+  for (let i: u32 = 0; i < end; i++) {
+    const inCell = i % ENTRIES_PER_CELL;
+    if (inCell == 0 && i != 0) cell = load<u32>(cell);
+    const del = rowAt(cell, inCell);
+    if (f64(load<i64>(del, ROW_MINT)) <= mint && f64(load<i64>(del, ROW_MAXT)) >= maxt) return true;
+  }
+  return false;
 }
 
 /** Length of the raw chunk of a series' late samples at most. */
@@ -46,7 +73,7 @@ export function readLate(line: LateLine, mint: f64, maxt: f64, sequence: u32, ou
     const row = rowAt(cell, inCell);
     const time = f64(load<i64>(row, ROW_TIME));
     if (time < mint || time > maxt || !isUpTo(row, sequence)) continue;
-    if (deletes != 0 && isDeleted(deletes, row, sequence)) continue;
+    if (deletes != 0 && isDeleted(deletes, row, i64(sequence))) continue;
     if (count == LATE_ROWS_MAX) return TOO_MANY_ROWS;
     store<f64>(times + (usize(count) << 3), time);
     store<u64>(values + (usize(count) << 3), load<u64>(row, ROW_VALUE));
@@ -61,8 +88,11 @@ export function readLate(line: LateLine, mint: f64, maxt: f64, sequence: u32, ou
   return kept;
 }
 
-/** Whether one of the deletes up to `sequence` hides a late row: one that came after it. */
-function isDeleted(deletes: u64, row: usize, sequence: u32): bool {
+/** In place of a sequence: deletes count, whatever theirs is. */
+const NEWEST: i64 = -1;
+
+/** Whether one of the deletes up to `sequence` (its low half) hides a late row: one that came after it. */
+function isDeleted(deletes: u64, row: usize, sequence: i64): bool {
   const time = load<i64>(row, ROW_TIME);
   const end = rowsEnd(deletes);
   let cell = rowsFirstCell(deletes);
@@ -71,7 +101,8 @@ function isDeleted(deletes: u64, row: usize, sequence: u32): bool {
     if (inCell == 0 && i != 0) cell = load<u32>(cell);
     const del = rowAt(cell, inCell);
     if (time < load<i64>(del, ROW_MINT) || time > load<i64>(del, ROW_MAXT)) continue;
-    if (isUpTo(del, sequence) && isUpTo(row, load<u32>(del, ROW_SEQUENCE))) return true;
+    if (sequence != NEWEST && !isUpTo(del, u32(sequence))) continue;
+    if (isUpTo(row, load<u32>(del, ROW_SEQUENCE))) return true;
   }
   return false;
 }

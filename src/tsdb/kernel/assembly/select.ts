@@ -47,6 +47,7 @@ import { findName, findPair, nameOf, wireName, wireNameBytes, wireValue } from "
 import { deletesOf, isUpTo, lateOf, loadRows, NO_LATE_LINE, rowAt, rowsEnd, rowsFirstCell } from "./late";
 import {
   hasLate,
+  isAllDeleted,
   lateBytesMax,
   RAW_HEADER_BYTES,
   RAW_SAMPLE_BYTES,
@@ -269,24 +270,28 @@ export function selectOverlapping(slot: u32, count: u32, mint: f64, maxt: f64, f
   for (let i: u32 = 0; i < count; i++) {
     const ref = load<u32>(list + (usize(i) << 2));
     const line = lateOf(coldOf(ref));
-    const isKept = overlaps(ref, inOrderMint, maxt) || (line != NO_LATE_LINE && hasLate(line, mint, maxt));
+    const isKept = overlaps(ref, line, inOrderMint, maxt) || (line != NO_LATE_LINE && hasLate(line, mint, maxt));
     if (isKept) store<u32>(list + (usize(kept++) << 2), ref);
   }
   unpin(slot);
   return kept;
 }
 
+/** Whether the series may have in-order samples in [mint, maxt] that are not deleted. */
 @inline
-function overlaps(ref: u32, mint: f64, maxt: f64): bool {
+function overlaps(ref: u32, line: LateLine, mint: f64, maxt: f64): bool {
   const hot = hotOf(ref);
-  if (f64(hot.lastTimestampMs) < mint) return false;
+  const newest = f64(hot.lastTimestampMs);
+  if (newest < mint) return false;
   const open = loadOpen(hot);
   const cold = coldOf(ref);
   const list = loadList(cold);
-  if (listEntries(list) != listDropped(list)) {
-    return f64(load<i64>(firstEntry(cold, list), ENTRY_MINT)) <= maxt;
-  }
-  return open != 0 && f64(firstTimestamp(openFirstCell(open) + 4)) <= maxt;
+  let oldest: f64;
+  if (listEntries(list) != listDropped(list)) oldest = f64(load<i64>(firstEntry(cold, list), ENTRY_MINT));
+  else if (open != 0) oldest = f64(firstTimestamp(openFirstCell(open) + 4));
+  else return false;
+  if (oldest > maxt) return false;
+  return line == NO_LATE_LINE || !isAllDeleted(line, max(mint, oldest), min(maxt, newest));
 }
 
 @inline
