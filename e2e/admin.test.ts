@@ -142,9 +142,9 @@ test("a deletion is counted first, then made, in blocks and in the head, and is 
   expect((await post(server.url, path, { parameters: interval })).status).toBe(204);
 
   const check = async (): Promise<void> => {
-    const inBlocks = [["start", String(startMs / 1000)] as const, ["end", String(newest / 1000 - 1)] as const];
+    const whole = [["start", String(startMs / 1000)] as const, ["end", String(endMs / 1000)] as const];
     const series = (selector: string): Promise<unknown[]> =>
-      dataOf(call(server.url, "/api/v1/series", { parameters: [["match[]", selector], ...inBlocks] }));
+      dataOf(call(server.url, "/api/v1/series", { parameters: [["match[]", selector], ...whole] }));
     expect(await series('{host="3"}')).toEqual([]);
     expect(await series('{host="4"}')).toEqual([{ __name__: "cpu_seconds_total", host: "4" }]);
     const everything = { mint: startMs, maxt: endMs };

@@ -100,7 +100,7 @@ export class WalWriter {
   #running: Promise<void> | undefined;
   #isScheduled = false;
   #syncing: Promise<void> | undefined;
-  /** A sync in the background has failed: its segment must be given up. */
+  /** A sync has failed: its segment must be given up, and is never synced again. */
   #syncFailure: { readonly segment: OpenSegment; readonly cause: unknown } | undefined;
   /** Since all that was not durable was durable again. */
   #failures = 0;
@@ -167,10 +167,7 @@ export class WalWriter {
     if (segment === undefined || this.#written <= this.#synced || this.#syncing !== undefined) return;
     this.#sync(segment).then(
       () => this.#syncLater(),
-      (cause: unknown) => {
-        this.#syncFailure = { segment, cause };
-        this.#schedule();
-      },
+      () => this.#schedule(),
     );
   }
 
@@ -326,6 +323,8 @@ export class WalWriter {
   async #sync(segment: OpenSegment): Promise<void> {
     while (this.#syncing !== undefined) await this.#syncing;
     if (this.#written <= this.#synced) return;
+    // Another sync of a file that has failed might succeed, and would mean nothing.
+    if (this.#syncFailure?.segment === segment) throw this.#syncFailure.cause;
     this.#syncing = this.#syncFile(segment, this.#written);
     try {
       await this.#syncing;
@@ -340,6 +339,7 @@ export class WalWriter {
     try {
       await segment.file.sync();
     } catch (thrown) {
+      this.#syncFailure = { segment, cause: thrown };
       this.#stats.syncFailuresTotal++;
       throw thrown;
     }

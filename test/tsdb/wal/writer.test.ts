@@ -324,6 +324,36 @@ test("with `interval` a sync that fails in the background loses nothing that was
   expect(writer.isFaulty).toBe(false);
 });
 
+test("a file that failed to sync is not synced again, whoever asks: the next sync would only seem to succeed", async () => {
+  const fault = failing(({ operation, path }) => operation === "sync" && path.endsWith("1"), "once", 2);
+  const syncs: string[] = [];
+  const made = await bench({ sync: "interval" }, (disk) =>
+    interceptVfs(fault.around(disk), {
+      async async({ operation, path }, run) {
+        if (operation === "sync") syncs.push(path);
+        try {
+          return await run();
+        } catch (thrown) {
+          void askAgain();
+          throw thrown;
+        }
+      },
+      sync: (_call, run) => run(),
+    }),
+  );
+  const { write, source, writer } = made;
+  /** Right after the failure, before anything is done about it. */
+  async function askAgain(): Promise<void> {
+    for (let i = 0; i < 20; i++) await undefined;
+    writer.requestSync();
+  }
+  await write();
+  await writer.durable(1);
+  expect(source.synced).toBe(1);
+  const ofFirst = syncs.filter((path) => path.endsWith("1"));
+  expect(ofFirst, "once for its header, and the one that failed").toHaveLength(2);
+});
+
 test("closing writes and syncs what is left and marks the end; an unused log stays as it is", async () => {
   const { write, writer, source, disk } = await bench({ sync: "interval" });
   await write();
