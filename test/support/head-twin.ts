@@ -263,7 +263,7 @@ export class HeadTwin {
   static isFound({ samples, chunkStarts, droppedChunks, late, deletes }: TwinHeadSeries): boolean {
     const inOrder = samples.slice(chunkStarts[droppedChunks] ?? samples.length);
     const [oldest, newest] = [inOrder[0]?.timestampMs, inOrder.at(-1)?.timestampMs];
-    const isHidden = oldest === undefined || deletes.some((del) => del.mint <= oldest && del.maxt >= newest!);
+    const isHidden = oldest === undefined || deletes.some((del) => del.mint <= oldest && del.maxt >= newest);
     return !isHidden || visible([], late, deletes).length > 0;
   }
 

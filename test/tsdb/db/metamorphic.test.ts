@@ -61,7 +61,7 @@ function operationsOf(random: Random): Map<number, Operation[]> {
         value = random.chance(0.01) ? 0 : value + random.below(100);
         samples.push({ key, timeMs, bits: bitsOf(value) });
       }
-      add(samples.at(-1)!.timeMs + lateMs, { kind: "write", samples });
+      add(samples.at(-1).timeMs + lateMs, { kind: "write", samples });
       if (random.chance(0.02)) timeMs += random.below(2 * HOUR_MS);
     }
   }

@@ -344,7 +344,7 @@ test("a file that failed to sync is not synced again, whoever asks: the next syn
   const { write, source, writer } = made;
   /** Right after the failure, before anything is done about it. */
   async function askAgain(): Promise<void> {
-    for (let i = 0; i < 20; i++) await undefined;
+    for (let i = 0; i < 20; i++) await Promise.resolve();
     writer.requestSync();
   }
   await write();
