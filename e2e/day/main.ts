@@ -3,10 +3,11 @@
  * disk, open files and series must level off, and at the end every sample must be there. Prints a line each simulated half
  * hour, then a figure line; ends with 1 when something still grows, or is missing.
  *
- *   node e2e/day/main.ts [--series 100000] [--churn 5] [--speed 10] [--hours 24] [--retention 6h]
+ *   node e2e/day/main.ts [--series 100000] [--churn 5] [--speed 10] [--hours 24] [--retention-size 256MB]
  *
  * `--churn` is the share of the series that is replaced in an hour, in per cent; `--speed` how many times faster than the
- * clock the day goes by. At the default speed a day takes 2.4 hours.
+ * clock the day goes by; `--retention-size` what the blocks may take, less than what is written. At the default speed a day
+ * takes 2.4 hours.
  */
 import { readdirSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -33,7 +34,7 @@ const { values: flags } = parseArgs({
     churn: { type: "string", default: "5" },
     speed: { type: "string", default: "10" },
     hours: { type: "string", default: "24" },
-    retention: { type: "string", default: "6h" },
+    "retention-size": { type: "string", default: "256MB" },
     flag: { type: "string", multiple: true, default: [] },
   },
 });
@@ -76,7 +77,14 @@ try {
 
 async function main(): Promise<number> {
   const server = await startTsdb(workspace, {
-    flags: [`--retention=${flags.retention}`, "--compaction-interval=30s", "--query-max-series=1000000", ...flags.flag],
+    flags: [
+      // The day lies in the past, so that its last sample is not in the future: by age nothing could be deleted of it.
+      "--retention=60d",
+      `--retention-size=${flags["retention-size"]}`,
+      "--compaction-interval=30s",
+      "--query-max-series=1000000",
+      ...flags.flag,
+    ],
   });
   const startMs = Math.floor(Date.now() / SCRAPE_INTERVAL_MS) * SCRAPE_INTERVAL_MS - hours * HOUR_MS;
   let podNumber = 0;
