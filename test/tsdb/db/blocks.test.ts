@@ -3,7 +3,7 @@ import { expect, onTestFinished, test } from "vitest";
 import type { Database, DatabaseOptions } from "../../../src/tsdb/db.ts";
 import { writeBlock } from "../../support/blocks.ts";
 import { ManualClock } from "../../support/clock.ts";
-import { bitsOf, openDatabase, rest, series, write } from "../../support/database.ts";
+import { bitsOf, inlineMaintenance, kernel, openDatabase, rest, series, write } from "../../support/database.ts";
 import { readDatabase } from "../../support/read-database.ts";
 import { MemoryVfs } from "../../support/vfs/memory.ts";
 
@@ -129,6 +129,40 @@ test("a limit by size lets the oldest blocks go", async () => {
   expect(database.stats().maintenance.blockBytes).toBeLessThanOrEqual(bytes / 2);
   expect(valuesOf(database, disk).at(-1)).toBe(719);
   expect(database.stats().maintenance.retentionDeletionsTotal.size).toBeGreaterThan(0);
+});
+
+test("a limit by share of the volume lets the oldest blocks go", async () => {
+  const disk = await diskWithBlocks(6);
+  const { database, pass } = await open(disk, START_MS + 13 * HOUR_MS);
+  const bytes = database.stats().maintenance.blockBytes;
+  disk.capacityBytes = 4 * bytes;
+  await database.admin.setRetention({ volumePercentMax: 10 });
+  await pass();
+  await pass();
+  expect(database.stats().maintenance.blockBytes).toBeLessThanOrEqual(0.4 * bytes);
+  expect(valuesOf(database, disk).at(-1)).toBe(719);
+});
+
+test("blocks are read through in the background, each within the interval, and damage is found", async () => {
+  const disk = await diskWithBlocks(3);
+  const { maintenance } = inlineMaintenance({
+    vfs: disk,
+    dataDir: "/data",
+    module: kernel,
+    clock: new ManualClock(START_MS),
+  });
+  const scrubbed = {
+    ...maintenance,
+    scrubIntervalMs: HOUR_MS,
+    compaction: { ...maintenance.compaction, enabled: false },
+  };
+  const { database, pass } = await open(disk, START_MS + 7 * HOUR_MS, { maintenance: scrubbed });
+  const chunks = await disk.open(`${BLOCKS_DIR}/${ulidOf(2)}/chunks/000001`, "write");
+  await chunks.write(Uint8Array.of(0xff), 40);
+  await chunks.close();
+  for (let minutesLeft = 60; minutesLeft > 0; minutesLeft -= 5) await pass();
+  expect(database.stats().maintenance.scrubbedTotal).toBeGreaterThanOrEqual(3);
+  expect(database.admin.blocks.map(({ damage }) => damage !== undefined)).toEqual([false, true, false]);
 });
 
 test("while a database is read-only by hand its files are left alone", async () => {
