@@ -15,9 +15,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { metricsOf } from "../e2e/support/http.ts";
 import { until } from "../e2e/support/until.ts";
 import type { Workspace } from "../e2e/support/workspace.ts";
-import { budgets, judge, type Verdict } from "./support/budgets.ts";
+import { budgets, judgeServers } from "./support/budgets.ts";
 import { diskBytes } from "./support/process-usage.ts";
 import type { Benchmark, BenchOptions, Row, Section } from "./support/report.ts";
+import { compareAnswers } from "./support/same-answers.ts";
 import {
   BenchServer,
   chosen,
@@ -28,7 +29,7 @@ import {
   type Product,
 } from "./support/servers.ts";
 import { median, quantile } from "./support/statistics.ts";
-import { firstDifference, parseAnswer, timedQuery, type Query } from "./support/timed-query.ts";
+import { timedQuery, type Query } from "./support/timed-query.ts";
 import { prepare, sendAll } from "./support/write-load.ts";
 import { httpRequests } from "./workloads/http-requests.ts";
 import { nodeExporter } from "./workloads/node-exporter.ts";
@@ -41,7 +42,6 @@ const MINUTE_MS = 60_000;
 /** Written before the next piece of time is begun; Prometheus takes what is at most an hour behind its newest sample. */
 const PIECE_MS = HOUR_MS / 2;
 const SAMPLES_PER_REQUEST = 60_000;
-const TOLERANCE = 1e-9;
 
 /** Two hundred of the counters, under a name of their own. */
 const monthly: Population = {
@@ -113,8 +113,16 @@ export const blocks: Benchmark = {
           ...cases.map((asked, i) => querySection(asked, servers, measured, i)),
         ],
         verdicts: [
-          ...sizeVerdicts(servers, sizes),
-          ...cases.flatMap((asked, i) => (asked.isBudget ? queryVerdicts(asked, servers, measured, i) : [])),
+          ...judgeServers(
+            budgets.blockBytes,
+            "mixed data",
+            servers,
+            sizes.map(({ blockBytes, samples }) => blockBytes / samples),
+          ),
+          ...cases.flatMap(({ isBudget, query }, i) => {
+            const cpuMs = measured.map((ofServer) => median(ofServer[i]!.warmCpuMs));
+            return isBudget ? judgeServers(budgets.rangeQuery, `${query}, in blocks`, servers, cpuMs) : [];
+          }),
         ],
         notes: [...notes, `${sampleCount.toLocaleString("en-US")} samples; ours with ${TSDB_FLAGS.join(" ")}`],
       };
@@ -296,19 +304,6 @@ function dropFileCache(): void {
   if (process.getuid?.() === 0) writeFileSync("/proc/sys/vm/drop_caches", "3");
 }
 
-async function compareAnswers(servers: readonly BenchServer[], queries: readonly Query[]): Promise<string[]> {
-  const ours = servers.find(({ product }) => product.peer === undefined);
-  const peer = servers.find(({ product }) => product.peer === "Prometheus");
-  if (ours === undefined || peer === undefined) return ["answers: not compared"];
-  const differences: string[] = [];
-  for (const asked of queries) {
-    const [a, b] = [parseAnswer(await timedQuery(ours.url, asked)), parseAnswer(await timedQuery(peer.url, asked))];
-    const difference = firstDifference(a, b, TOLERANCE);
-    if (difference !== undefined) differences.push(`DIFFERENT ANSWERS: ${asked.query}: ${difference}`);
-  }
-  return differences.length > 0 ? differences : [`answers: the same as Prometheus' within ${TOLERANCE}`];
-}
-
 const querySection = (
   { query, rangeMs, stepMs }: Case,
   servers: readonly BenchServer[],
@@ -328,32 +323,3 @@ const querySection = (
     };
   }),
 });
-
-function sizeVerdicts(servers: readonly BenchServer[], sizes: readonly Size[]): Verdict[] {
-  const ours = servers.findIndex(({ product }) => product.peer === undefined);
-  const bytes = sizes.map(({ blockBytes, samples }) => blockBytes / samples);
-  return servers.flatMap(({ product: { peer } }, i) =>
-    ours < 0 || peer === undefined ? [] : [judge(budgets.blockBytes[peer], "mixed data", bytes[ours]!, bytes[i]!)],
-  );
-}
-
-function queryVerdicts(
-  { query }: Case,
-  servers: readonly BenchServer[],
-  measured: readonly (readonly Measured[])[],
-  i: number,
-): Verdict[] {
-  const ours = servers.findIndex(({ product }) => product.peer === undefined);
-  return servers.flatMap(({ product: { peer } }, s) =>
-    ours < 0 || peer === undefined
-      ? []
-      : [
-          judge(
-            budgets.rangeQuery[peer],
-            `${query}, in blocks`,
-            median(measured[ours]![i]!.warmCpuMs),
-            median(measured[s]![i]!.warmCpuMs),
-          ),
-        ],
-  );
-}

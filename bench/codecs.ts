@@ -11,19 +11,12 @@ import { Random } from "../test/support/random.ts";
 import type { Benchmark, Row } from "./support/report.ts";
 import { median, sum } from "./support/statistics.ts";
 import { nodeExporter } from "./workloads/node-exporter.ts";
-import type { ValueKind } from "./workloads/population.ts";
-import { VALUE_CLASSES } from "./workloads/value-classes.ts";
+import { CLASS_OF_KIND, VALUE_CLASSES } from "./workloads/value-classes.ts";
 
 const SAMPLES = 5760;
 const INTERVAL_MS = 15_000;
 const START_MS = Date.UTC(2026, 0, 1);
 const JITTER_MS = 20;
-
-const CLASS_OF_KIND: Readonly<Record<ValueKind, string>> = {
-  constant: "constant, nearly",
-  counter: "counter, 0-2000 a step",
-  seconds: "counter of hundredths",
-};
 
 interface Cost {
   readonly sampleBytes: number;

@@ -32,8 +32,7 @@ import type { Benchmark, BenchOptions, Row } from "./support/report.ts";
 import { withWorkspace } from "./support/servers.ts";
 import { median } from "./support/statistics.ts";
 import { nodeExporter } from "./workloads/node-exporter.ts";
-import type { ValueKind } from "./workloads/population.ts";
-import { VALUE_CLASSES, type Values } from "./workloads/value-classes.ts";
+import { CLASS_OF_KIND, VALUE_CLASSES, type Values } from "./workloads/value-classes.ts";
 
 const TARGETS = 10;
 const QUICK_TARGETS = 2;
@@ -44,12 +43,6 @@ const SAMPLES = RANGE_MS / INTERVAL_MS;
 const START_MS = Date.UTC(2026, 0, 1);
 /** Of the samples that come twice. */
 const LATE_SHARE = 0.1;
-
-const CLASS_OF_KIND: Readonly<Record<ValueKind, string>> = {
-  constant: "constant, nearly",
-  counter: "counter, 0-2000 a step",
-  seconds: "counter of hundredths",
-};
 
 interface Series {
   readonly labels: LabelSet;

@@ -8,7 +8,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { expectAllSamples } from "./support/count-samples.ts";
-import { budgets, judge, type Verdict } from "./support/budgets.ts";
+import { budgets, judgeServers, type Verdict } from "./support/budgets.ts";
 import type { Benchmark, BenchOptions, Row, Section } from "./support/report.ts";
 import { BenchServer, chosen, diskUse, prometheus, tsdb, victoriaMetrics, withWorkspace } from "./support/servers.ts";
 import { prepare, sendAll, type PreparedRequest } from "./support/write-load.ts";
@@ -150,10 +150,11 @@ function rowOf(result: Result, seriesCount: number, sampleCount: number): Row {
 }
 
 function verdictsOf(what: string, results: readonly Result[]): Verdict[] {
-  const ours = results.find(({ server }) => server.product.peer === undefined);
-  if (ours === undefined) return [];
-  return results.flatMap(({ server, rssBytes }) => {
-    const { peer } = server.product;
-    return peer === undefined ? [] : [judge(budgets.memory[peer], what, ours.rssBytes, rssBytes)];
-  });
+  const servers = results.map(({ server }) => server);
+  return judgeServers(
+    budgets.memory,
+    what,
+    servers,
+    results.map(({ rssBytes }) => rssBytes),
+  );
 }

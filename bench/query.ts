@@ -11,11 +11,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { metricsOf } from "../e2e/support/http.ts";
 import { until } from "../e2e/support/until.ts";
-import { budgets, judge, type Verdict } from "./support/budgets.ts";
+import { budgets, judgeServers } from "./support/budgets.ts";
 import type { Benchmark, BenchOptions, Row } from "./support/report.ts";
+import { compareAnswers } from "./support/same-answers.ts";
 import { BenchServer, chosen, prometheus, tsdb, victoriaMetrics, withWorkspace } from "./support/servers.ts";
 import { median, quantile } from "./support/statistics.ts";
-import { firstDifference, parseAnswer, timedQuery, type Query } from "./support/timed-query.ts";
+import { timedQuery, type Query } from "./support/timed-query.ts";
 import { prepare, sendAll } from "./support/write-load.ts";
 import { httpRequests } from "./workloads/http-requests.ts";
 import { nodeExporter } from "./workloads/node-exporter.ts";
@@ -26,7 +27,6 @@ const QUICK_RANGE_MS = DAY_MS / 8;
 const STEP_MS = 60_000;
 const NODE_TARGETS = 100;
 const NODE_SCRAPES = 28;
-const TOLERANCE = 1e-9;
 
 interface Case {
   readonly query: string;
@@ -84,13 +84,10 @@ export const query: Benchmark = {
           title: `${kind} query: ${text}`,
           rows: servers.map((server, s) => rowOf(server, measured[s]![i]!)),
         })),
-        verdicts: CASES.flatMap((asked, i) =>
-          verdictsOf(
-            asked,
-            servers,
-            measured.map((ofServer) => ofServer[i]!),
-          ),
-        ),
+        verdicts: CASES.flatMap(({ budget, query: text }, i) => {
+          const cpuMs = measured.map((ofServer) => median(ofServer[i]!.cpuMs));
+          return budget === undefined ? [] : judgeServers(budgets[budget], text, servers, cpuMs);
+        }),
         notes: [
           ...differences,
           `range of ${rangeMs / 3_600_000} h, step ${STEP_MS / 1000} s; ours with ${TSDB_FLAGS.join(" ")}`,
@@ -153,20 +150,6 @@ async function settle({ product, url }: BenchServer, { progress }: BenchOptions)
   await sleep(3000);
 }
 
-/** @returns a sentence for each query that ours and Prometheus answer differently, or one that says there is none */
-async function compareAnswers(servers: readonly BenchServer[], queries: readonly Query[]): Promise<string[]> {
-  const ours = servers.find(({ product }) => product.peer === undefined);
-  const peer = servers.find(({ product }) => product.peer === "Prometheus");
-  if (ours === undefined || peer === undefined) return ["answers: not compared"];
-  const differences: string[] = [];
-  for (const asked of queries) {
-    const [a, b] = [parseAnswer(await timedQuery(ours.url, asked)), parseAnswer(await timedQuery(peer.url, asked))];
-    const difference = firstDifference(a, b, TOLERANCE);
-    if (difference !== undefined) differences.push(`DIFFERENT ANSWERS: ${asked.query}: ${difference}`);
-  }
-  return differences.length > 0 ? differences : [`answers: the same as Prometheus' within ${TOLERANCE}`];
-}
-
 /** @returns for each server, for each query */
 async function measureRounds(
   servers: readonly BenchServer[],
@@ -207,17 +190,3 @@ const rowOf = (server: BenchServer, { latenciesMs, cpuMs, answerBytes }: Measure
   "answer kB": answerBytes / 1000,
   queries: latenciesMs.length,
 });
-
-function verdictsOf(
-  { budget, query: text }: Case,
-  servers: readonly BenchServer[],
-  measured: readonly Measured[],
-): Verdict[] {
-  const ours = servers.findIndex(({ product }) => product.peer === undefined);
-  if (budget === undefined || ours < 0) return [];
-  return servers.flatMap(({ product: { peer } }, i) =>
-    peer === undefined
-      ? []
-      : [judge(budgets[budget][peer], text, median(measured[ours]!.cpuMs), median(measured[i]!.cpuMs))],
-  );
-}

@@ -61,3 +61,16 @@ export function judge(budget: Budget, what: string, ours: number, peer: number):
   const text = `${outcome.toUpperCase().padEnd(8)} ${measure} (${what}): ${ratio.toFixed(2)}x ${against} (${limits})`;
   return { what: `${measure} (${what}) against ${against}`, ratio, outcome, text };
 }
+
+/** Judges ours against each peer that ran beside it. @param figures of the servers, in their order */
+export function judgeServers(
+  budget: Readonly<Record<Peer, Budget>>,
+  what: string,
+  servers: readonly { readonly product: { readonly peer: Peer | undefined } }[],
+  figures: readonly number[],
+): Verdict[] {
+  const ours = servers.findIndex(({ product }) => product.peer === undefined);
+  return servers.flatMap(({ product: { peer } }, i) =>
+    ours < 0 || peer === undefined ? [] : [judge(budget[peer], what, figures[ours]!, figures[i]!)],
+  );
+}

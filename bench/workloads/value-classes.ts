@@ -1,5 +1,6 @@
 /** Values of one series, by the class of metric: what chunks of samples are made of. Every run makes the same values. */
 import type { Random } from "../../test/support/random.ts";
+import type { ValueKind } from "./population.ts";
 
 /** Goes on from sample to sample. */
 export type Values = () => number;
@@ -50,4 +51,11 @@ export const VALUE_CLASSES: Readonly<Record<string, (random: Random) => Values>>
     let used = 1000;
     return () => (used += random.between(-5, 5)) / 4096.7;
   },
+};
+
+/** The class of a node_exporter's series of each kind. */
+export const CLASS_OF_KIND: Readonly<Record<ValueKind, string>> = {
+  constant: "constant, nearly",
+  counter: "counter, 0-2000 a step",
+  seconds: "counter of hundredths",
 };
