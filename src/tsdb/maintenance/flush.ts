@@ -5,7 +5,8 @@
 import { messageOf } from "../../base/errors.ts";
 import { PrivateMemory } from "../kernel/private-memory.ts";
 import { blocksDirOf, newUlids, removeBlocks } from "./block-dirs.ts";
-import { HeadSeries, type HeadRange } from "./head-series.ts";
+import { HeadSeries } from "./head-series.ts";
+import type { HeadRange } from "./head-source.ts";
 import type { JobContext } from "./job-context.ts";
 import type { FlushJob, JobResults, LoadedBlock } from "./protocol.ts";
 import { ensureSpace } from "./space.ts";

@@ -9,7 +9,7 @@
 import type { BlockDamage } from "../block/damages.ts";
 import type { BlockMeta } from "../block/meta.ts";
 import type { HeadAttachment } from "../head/head-storage.ts";
-import type { BlockRef, MissingRange } from "../storage.ts";
+import type { MissingRange } from "../storage.ts";
 
 export type MaintenanceJob =
   /** Looks at the blocks directory: removes half-made and half-removed blocks, opens the others. */
@@ -127,6 +127,3 @@ export interface MaintenanceRunner {
   /** Stops what runs and ends the threads. */
   close(): Promise<void>;
 }
-
-/** Blocks as a view has them, sorted by the order in which they count. */
-export type ViewBlocks = readonly BlockRef[];
