@@ -111,6 +111,18 @@ export class BlockKeeper {
     }
   }
 
+  /**
+   * Takes off the disk what jobs that failed may have left there. The next start would take it for blocks, which know nothing
+   * of what is deleted from now on. @throws when it cannot be removed
+   */
+  async removeLeft(): Promise<void> {
+    const { board, closing } = this.#options;
+    const ulids = [...board.leftBlocks];
+    if (ulids.length === 0) return;
+    await board.run<"remove">({ kind: "remove", ulids }, countOf(ulids), closing);
+    for (const ulid of ulids) board.leftBlocks.delete(ulid);
+  }
+
   /** Sets a damaged block aside. Queries of its range warn from now on; the others are served. */
   async quarantine(ulid: string, reason: string): Promise<void> {
     const { blocks, board, log, closing } = this.#options;

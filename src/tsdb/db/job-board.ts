@@ -25,6 +25,8 @@ export class JobBoard {
   readonly #clock: Clock;
   readonly #running = new Set<{ -readonly [K in keyof RunningJob]: RunningJob[K] }>();
   readonly #counts = new Map<JobKind, JobCounts>();
+  /** Blocks that jobs were about to name when they failed: they may be on disk, and are in no view. */
+  readonly leftBlocks = new Set<string>();
 
   constructor(runner: MaintenanceRunner, clock: Clock) {
     this.#runner = runner;
@@ -44,16 +46,19 @@ export class JobBoard {
     const { kind } = job;
     const entry = { kind, subject, startedAtMs: this.#clock.nowMs(), progress: undefined as JobProgress | undefined };
     const startMs = this.#clock.monotonicMs();
+    const named: string[] = [];
     const seconds = (): number => (this.#clock.monotonicMs() - startMs) / 1000;
     this.#running.add(entry);
     try {
       const result = await this.#runner.run<K>(job, {
         signal,
         onProgress: (progress) => void (entry.progress = progress),
+        onNaming: (ulid) => void named.push(ulid),
       });
       this.#count(kind, { doneTotal: 1, secondsTotal: seconds() });
       return result;
     } catch (thrown) {
+      for (const ulid of named) this.leftBlocks.add(ulid);
       const code = thrown instanceof TsdbError ? thrown.code : undefined;
       // A selector that somebody mistyped is no failure of ours: alerts stand on that number.
       if (code !== "BAD_QUERY")

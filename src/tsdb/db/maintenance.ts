@@ -226,6 +226,7 @@ export class Maintenance {
       if (!request.isDryRun) await this.#flusher.complete("before a deletion", signal);
       const touched = this.blocks.overlapping(request.mint, request.maxt).map(({ meta }) => meta.ulid);
       return this.#keeper.exclusively(request.isDryRun ? [] : touched, async () => {
+        if (!request.isDryRun) await this.#keeper.removeLeft();
         // A merge that ended in spite of it stands for its sources now.
         const ulids = this.blocks.overlapping(request.mint, request.maxt).map(({ meta }) => meta.ulid);
         const { flushSource } = this.#options;

@@ -25,6 +25,8 @@ export interface JobContext extends JobEnvironment {
   /** `check`, and now and then a turn for whatever else runs in this thread. Awaited between pieces of work. */
   readonly pause: () => Promise<void>;
   readonly progress: (progress: JobProgress) => void;
+  /** Called before a block gets the name under which a start finds it: whoever asked has to know of it if the job fails. */
+  readonly naming: (ulid: string) => void;
 }
 
 /** Does each kind of job. */
@@ -38,6 +40,7 @@ export function jobContext(
   environment: JobEnvironment,
   isStopped: () => boolean,
   progress: (progress: JobProgress) => void,
+  naming: (ulid: string) => void = () => {},
 ): JobContext {
   const { clock } = environment;
   let turnEndsMs = clock.monotonicMs() + TURN_MS;
@@ -48,6 +51,7 @@ export function jobContext(
     ...environment,
     check,
     progress,
+    naming,
     async pause() {
       check();
       if (clock.monotonicMs() < turnEndsMs) return;

@@ -118,6 +118,8 @@ export interface RunJobOptions {
   /** Aborted: the job stops at its next look, and leaves nothing half-made that counts. */
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: JobProgress) => void;
+  /** A block is about to get its name. When the job fails after it, the block may be there: a clean-up can fail, a thread end. */
+  readonly onNaming?: (ulid: string) => void;
 }
 
 /** Runs jobs: in worker threads (runner-threads.ts), or at once, in tests (runner-inline.ts). */

@@ -13,13 +13,16 @@ export class InlineRunner implements MaintenanceRunner {
     this.#environment = environment;
   }
 
-  async run<K extends JobKind>(job: JobOf<K>, { signal, onProgress }: RunJobOptions = {}): Promise<JobResults[K]> {
+  async run<K extends JobKind>(
+    job: JobOf<K>,
+    { signal, onProgress, onNaming }: RunJobOptions = {},
+  ): Promise<JobResults[K]> {
     const isStopped = (): boolean => this.#isClosed || signal?.aborted === true;
     if (isStopped()) throw canceled();
     const running = runFrom(
       this.#jobs,
       job,
-      jobContext(this.#environment, isStopped, (progress) => onProgress?.(progress)),
+      jobContext(this.#environment, isStopped, (progress) => onProgress?.(progress), onNaming),
     );
     this.#running.add(running);
     try {

@@ -37,12 +37,13 @@ export class ThreadRunner implements MaintenanceRunner {
     this.#long = new Lane(options, options.concurrency);
   }
 
-  run<K extends JobKind>(job: JobOf<K>, { signal, onProgress }: RunJobOptions = {}): Promise<JobResults[K]> {
+  run<K extends JobKind>(job: JobOf<K>, { signal, onProgress, onNaming }: RunJobOptions = {}): Promise<JobResults[K]> {
     const lane = longKinds.has(job.kind) ? this.#long : this.#short;
     return new Promise((resolve, reject) => {
       const task: Task = {
         job,
         onProgress,
+        onNaming,
         resolve: (result) => resolve(result as JobResults[K]),
         reject,
       };

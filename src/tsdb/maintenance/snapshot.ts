@@ -35,11 +35,13 @@ export async function snapshot(job: SnapshotJob, context: JobContext): Promise<J
   const dir = join(snapshotsDir, name);
   if (await isThere(vfs, dir)) throw new TsdbError("BAD_REQUEST", `There is a snapshot named ${name} already`);
   const unfinished = dir + CREATION_SUFFIX;
+  // Its blocks are none of the database's.
+  const aside = { ...context, naming: () => {} };
   if (await isThere(vfs, unfinished)) await removeTree(vfs, unfinished);
   try {
     await vfs.mkdir(unfinished);
-    await copyBlocks(job, unfinished, context);
-    if (job.head !== undefined) await writeHead(job.head, unfinished, context);
+    await copyBlocks(job, unfinished, aside);
+    if (job.head !== undefined) await writeHead(job.head, unfinished, aside);
     check();
     await vfs.syncDir(unfinished);
     await vfs.rename(unfinished, dir);

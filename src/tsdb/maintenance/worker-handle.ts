@@ -17,6 +17,7 @@ import { STOP_BYTES, type RunMessage, type WorkerMessage, type WorkerSetup } fro
 export interface Task {
   readonly job: MaintenanceJob;
   readonly onProgress: ((progress: JobProgress) => void) | undefined;
+  readonly onNaming: ((ulid: string) => void) | undefined;
   resolve(result: JobResults[JobKind]): void;
   reject(error: Error): void;
 }
@@ -113,6 +114,8 @@ export class WorkerHandle {
         return log[message.level](message.fields, message.message);
       case "progress":
         return task?.onProgress?.(message.progress);
+      case "naming":
+        return task?.onNaming?.(message.ulid);
       case "done":
         task?.resolve(message.result);
         return this.#finish();

@@ -35,7 +35,8 @@ export function serveJobs(jobs: Partial<JobTable>): void {
 
   const run = async (job: MaintenanceJob): Promise<void> => {
     try {
-      const result = await runFrom(jobs, job, jobContext(environment, isStopped, throttled(send)));
+      const naming = (ulid: string): void => send({ type: "naming", ulid });
+      const result = await runFrom(jobs, job, jobContext(environment, isStopped, throttled(send), naming));
       send({ type: "done", result });
     } catch (error) {
       send(failureOf(error));

@@ -3,7 +3,7 @@
  *
  *   main                          worker
  *    │ ── job ──────────────────▶ │
- *    │ ◀── log, progress, ...     │
+ *    │ ◀── log, progress, naming  │
  *    │ ── stop (shared word) ───▶ │   seen at the job's next look: a worker in a loop reads no messages
  *    │ ◀── done | failed          │   always exactly one of the two ends the job
  */
@@ -28,6 +28,7 @@ export interface RunMessage {
 export type WorkerMessage =
   | { readonly type: "log"; readonly level: keyof Logger; readonly fields: object; readonly message: string }
   | { readonly type: "progress"; readonly progress: JobProgress }
+  | { readonly type: "naming"; readonly ulid: string }
   | { readonly type: "done"; readonly result: JobResults[JobKind] }
   | {
       readonly type: "failed";

@@ -57,6 +57,7 @@ export async function writeMerged(context: JobContext, block: NewBlock): Promise
     checkAgain(context, writer.dir, finished);
     if (stillDeleted.length > 0) await keepDeleted(vfs, writer.dir, stillDeleted);
     context.check();
+    context.naming(block.ulid);
     await writer.publish();
     return { meta: finished.meta, sizeBytes: finished.sizeBytes, hasTombstones: stillDeleted.length > 0 };
   } catch (error) {
@@ -128,7 +129,7 @@ async function discard(
   } catch (error) {
     log.warn(
       { operation: "compact", block: ulid, err: error },
-      `Cannot remove a block that was not finished; the next start does: ${messageOf(error)}`,
+      `Cannot remove a block that was not finished; the next start or delete sees to it: ${messageOf(error)}`,
     );
   }
 }

@@ -23,6 +23,16 @@ export interface Fault {
   readonly matches?: (call: VfsCall) => boolean;
 }
 
+/** Blocks get their names, which are never durable; and none can be taken away again. */
+export const lastStep: Fault = {
+  errno: "EIO",
+  call: 1,
+  lasting: "from then on",
+  matches: ({ operation, path }) =>
+    (operation === "syncDir" && path.endsWith("/blocks")) ||
+    (operation === "rename" && /\/blocks\/[0-9A-Z]{26}$/.test(path)),
+};
+
 export interface FaultyVfs extends Vfs {
   /** Calls seen so far that match. */
   readonly calls: number;

@@ -1,10 +1,12 @@
 /** A whole database with blocks: found at the start, merged, deleted past the retention, kept while they are read. */
 import { expect, onTestFinished, test } from "vitest";
+import type { Vfs } from "../../../src/base/vfs.ts";
 import type { Database, DatabaseOptions } from "../../../src/tsdb/db.ts";
 import { writeBlock } from "../../support/blocks.ts";
 import { ManualClock } from "../../support/clock.ts";
 import { bitsOf, inlineMaintenance, kernel, openDatabase, rest, series, write } from "../../support/database.ts";
 import { readDatabase } from "../../support/read-database.ts";
+import { faultyVfs, lastStep } from "../../support/vfs/faulty.ts";
 import { MemoryVfs } from "../../support/vfs/memory.ts";
 
 const HOUR_MS = 3_600_000;
@@ -48,7 +50,7 @@ interface Opened {
   readonly pass: () => Promise<void>;
 }
 
-async function open(disk: MemoryVfs, nowMs: number, options: Partial<DatabaseOptions> = {}): Promise<Opened> {
+async function open(disk: Vfs, nowMs: number, options: Partial<DatabaseOptions> = {}): Promise<Opened> {
   const clock = new ManualClock(nowMs);
   const database = await openDatabase(disk, { clock, ...options, wal: {} });
   onTestFinished(() => database.close());
@@ -163,6 +165,23 @@ test("blocks are read through in the background, each within the interval, and d
   for (let minutesLeft = 60; minutesLeft > 0; minutesLeft -= 5) await pass();
   expect(database.stats().maintenance.scrubbedTotal).toBeGreaterThanOrEqual(3);
   expect(database.admin.blocks.map(({ damage }) => damage !== undefined)).toEqual([false, true, false]);
+});
+
+test("what is deleted stays away, although a merge that failed had left its block behind", async () => {
+  const disk = await diskWithBlocks(4);
+  const failing = faultyVfs(disk, lastStep);
+  const { database, pass } = await open(failing, START_MS + 9 * HOUR_MS);
+  await pass();
+  expect(database.admin.blocks).toHaveLength(4);
+  expect(await disk.list(BLOCKS_DIR)).toHaveLength(5);
+  const hour = { selectors: ["a"], mint: START_MS, maxt: START_MS + HOUR_MS - 1, isDryRun: false };
+  await expect(database.admin.deleteSeries(hour), "it cannot be removed").rejects.toThrow(/EIO/);
+  failing.heal();
+  await database.admin.deleteSeries(hour);
+  expect(await disk.list(BLOCKS_DIR)).toHaveLength(4);
+  await database.close();
+  const again = await open(disk, START_MS + 9 * HOUR_MS);
+  expect(valuesOf(again.database, disk)).toEqual(minutes(60, 480));
 });
 
 test("while a database is read-only by hand its files are left alone", async () => {

@@ -14,7 +14,7 @@ import type {
 import { ManualClock } from "../../support/clock.ts";
 import { inlineMaintenance, kernel, openDatabase, rest, series, WAL_DIR, write } from "../../support/database.ts";
 import { readDatabase } from "../../support/read-database.ts";
-import { faultyVfs } from "../../support/vfs/faulty.ts";
+import { faultyVfs, lastStep } from "../../support/vfs/faulty.ts";
 import { MemoryVfs } from "../../support/vfs/memory.ts";
 
 const MINUTE_MS = 60_000;
@@ -179,6 +179,24 @@ test("what is deleted stays away, although a hand-over had failed before", async
   expect(valuesOf(database, disk)).toEqual(upTo(240).slice(60));
   await pass(10_000);
   expect(valuesOf(database, disk)).toEqual(upTo(240).slice(60));
+});
+
+test("what is deleted stays away, although a flush that failed had left a block behind", async () => {
+  const disk = new MemoryVfs();
+  const failing = faultyVfs(disk, lastStep);
+  const { database, live, pass } = await open(disk, START_MS, failing);
+  await live(240);
+  await pass(10_000);
+  expect(await disk.list("/data/blocks"), "under a name of its own").toContainEqual(expect.stringMatching(/^[^.]+$/));
+  const all = { selectors: ["a"], mint: START_MS, maxt: START_MS + 60 * MINUTE_MS - 1, isDryRun: false };
+  await expect(database.admin.deleteSeries(all), "it cannot be removed").rejects.toThrow(/EIO/);
+  expect(valuesOf(database, disk)).toEqual(upTo(240));
+  failing.heal();
+  await database.admin.deleteSeries(all);
+  expect(await disk.list("/data/blocks")).toEqual([]);
+  await database.close();
+  const again = await open(disk, START_MS + 240 * MINUTE_MS);
+  expect(valuesOf(again.database, disk)).toEqual(upTo(240).slice(60));
 });
 
 test("a database that gets no samples any more ends with all of them in blocks", async () => {

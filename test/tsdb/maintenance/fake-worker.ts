@@ -5,7 +5,7 @@ import type { JobContext, JobTable } from "../../../src/tsdb/maintenance/job-con
 import { serveJobs } from "../../../src/tsdb/maintenance/worker-loop.ts";
 
 /** @returns an error's text, or `said` */
-async function perform(text: string, { check, pause, progress, log }: JobContext): Promise<string> {
+async function perform(text: string, { check, pause, progress, naming, log }: JobContext): Promise<string> {
   switch (text) {
     case "check": // works on, and looks whether it is to stop
       for (;;) check();
@@ -16,6 +16,9 @@ async function perform(text: string, { check, pause, progress, log }: JobContext
     case "progress":
       for (let done = 0; done <= 1000; done++) progress({ done, total: 1000, unit: "series" });
       return "done";
+    case "name-and-exit":
+      naming("01");
+      process.exit(7);
     case "log":
       log.warn({ err: new Error("an odd thing"), block: "01" }, "look at this");
       return "done";

@@ -76,6 +76,14 @@ test("a job that heeds no stop is ended with its thread; the next one gets anoth
   expect(await long("1")).toBe("1");
 });
 
+test("of a job whose thread ends it is known which block it was about to name", async () => {
+  const { long } = threads();
+  const named: string[] = [];
+  const job = long("name-and-exit", { onNaming: (ulid) => named.push(ulid) });
+  await expect(job).rejects.toMatchObject({ code: "INTERNAL", message: "The worker that ran the verify ended" });
+  expect(named).toEqual(["01"]);
+});
+
 test("a job fails with its own error, its remedy and the system's code", async () => {
   const { long } = threads();
   await expect(long("refuse")).rejects.toMatchObject({
