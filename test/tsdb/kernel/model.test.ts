@@ -266,6 +266,8 @@ class Model {
     }
   }
   #isCollecting = false;
+  /** Under which ref the log last names a series. */
+  readonly #loggedRefs = new Map<string, number>();
 
   /** A reader whose view stays over other operations: the labels of what it has found must not change meanwhile. */
   #view(): void {
@@ -370,7 +372,11 @@ class Model {
         const rows =
           type === RECORD_DELETES
             ? decodeDeletes(data)
-            : reader.decode(data).rows.map(({ ref, ...sample }) => ({ ...sample, labels: reader.labelsOf(ref) }));
+            : reader.decode(data).rows.map(({ ref, ...sample }) => {
+                const labels = reader.labelsOf(ref);
+                this.#loggedRefs.set(keyOf(labels), ref);
+                return { ...sample, labels };
+              });
         // A record that was written again says the same again.
         if (says.has(sequence)) expect(rows).toEqual(says.get(sequence));
         says.set(sequence, rows);
@@ -430,7 +436,8 @@ class Model {
     );
     const isLeft = ({ timestampMs }: TwinSample): boolean => Number(timestampMs) >= floor;
     // What retention took before it was in a file does not come back when something newer is in one.
-    const expectedOf = (series: TwinHeadSeries, newest: number): TwinSample[] => {
+    const expectedOf = (series: TwinHeadSeries, ref: number): TwinSample[] => {
+      const newest = loadedUpTo.get(ref) ?? Number.NEGATIVE_INFINITY;
       const isBack = ({ timestampMs }: TwinSample, n: number): boolean =>
         timestampMs > newest || !series.droppedOpen.some(({ from, to }) => n >= from && n < to);
       const isCovered = ({ sequence }: { readonly sequence: number }): boolean => sequence <= flushedSequence;
@@ -442,12 +449,12 @@ class Model {
     };
     const foundKeys = new Set(refs.map((ref) => keyOf(head.labelsOf(ref))));
     for (const [key, series] of stored) {
-      if (!foundKeys.has(key)) expectSame([], expectedOf(series, Number.NEGATIVE_INFINITY));
+      if (!foundKeys.has(key)) expectSame([], expectedOf(series, this.#loggedRefs.get(key)!));
     }
     refs.forEach((ref, i) => {
       const series = stored.get(keyOf(head.labelsOf(ref)))!;
       expect(this.#refs.get(series) ?? ref).toBe(ref);
-      expectSame(samples[i]!, expectedOf(series, loadedUpTo.get(ref) ?? Number.NEGATIVE_INFINITY));
+      expectSame(samples[i]!, expectedOf(series, ref));
     });
   }
 
