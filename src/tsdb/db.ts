@@ -9,8 +9,8 @@
  */
 import { join } from "node:path/posix";
 import type { Timer } from "../base/clock.ts";
-import { removeTemporaries } from "../base/copy-file.ts";
 import { messageOf, TsdbError } from "../base/errors.ts";
+import { removeTemporaries } from "../base/replace-file.ts";
 import type {
   AdminApi,
   DamageReport,

@@ -7,9 +7,11 @@
  *
  * Between finish and publish the block is complete, in `dir`, for whoever wants to look at it once more (check-block.ts).
  */
+import { createHash } from "node:crypto";
 import { dirname, join } from "node:path/posix";
 import { assert } from "../../base/assert.ts";
 import { removeTree } from "../../base/remove-tree.ts";
+import { writeNewFile } from "../../base/replace-file.ts";
 import type { Vfs } from "../../base/vfs.ts";
 import { IndexWriter } from "../index/index-writer.ts";
 import { SeriesEntry } from "../index/series-entry.ts";
@@ -18,8 +20,7 @@ import { CHUNKS_DIR, CREATION_SUFFIX, INDEX_FILE, MANIFEST_FILE, META_FILE, TOMB
 import { ChunkFilesWriter } from "./chunk-files-writer.ts";
 import { encodeManifest, hashText, type ManifestFile, type SampleSum } from "./manifest.ts";
 import { type BlockMeta, encodeMeta } from "./meta.ts";
-import { encodeTombstones, Tombstones, writeWholeFile } from "./tombstones.ts";
-import { createHash } from "node:crypto";
+import { encodeTombstones, Tombstones } from "./tombstones.ts";
 
 export interface BlockWriterOptions {
   readonly vfs: Vfs;
@@ -142,9 +143,9 @@ export class BlockWriter {
     const tombstones = encodeTombstones(new Tombstones());
     const encodings = [...this.#encodings].sort((a, b) => a - b);
     const manifest = utf8(encodeManifest({ version: 1, ulid, files, samples, encodings }));
-    await writeWholeFile(vfs, join(this.dir, META_FILE), metaBytes);
-    await writeWholeFile(vfs, join(this.dir, TOMBSTONES_FILE), tombstones);
-    await writeWholeFile(vfs, join(this.dir, MANIFEST_FILE), manifest);
+    await writeNewFile(vfs, join(this.dir, META_FILE), metaBytes);
+    await writeNewFile(vfs, join(this.dir, TOMBSTONES_FILE), tombstones);
+    await writeNewFile(vfs, join(this.dir, MANIFEST_FILE), manifest);
     await vfs.syncDir(join(this.dir, CHUNKS_DIR));
     await vfs.syncDir(this.dir);
     const sizeBytes = files.reduce((sum, file) => sum + file.sizeBytes, tombstones.byteLength + manifest.byteLength);

@@ -5,11 +5,12 @@
  *
  * The checksum leaves out the version. Times are inclusive, ms; series ids are those of the index.
  */
-import { dirname, join } from "node:path/posix";
+import { join } from "node:path/posix";
 import { ByteReader, loadU32 } from "../../base/byte-reader.ts";
 import { ByteWriter } from "../../base/byte-writer.ts";
 import { crc32c } from "../../base/crc32c.ts";
 import { errnoOf, messageOf } from "../../base/errors.ts";
+import { replaceFile } from "../../base/replace-file.ts";
 import type { Vfs } from "../../base/vfs.ts";
 import { CorruptBlockError } from "../index/corrupt.ts";
 import { readBlockFile } from "../index/page-cache.ts";
@@ -120,23 +121,7 @@ export function readTombstones(vfs: Vfs, blockDir: string, isRequired: boolean):
 
 /** Puts tombstones in place of those that a block has, durably. */
 export async function replaceTombstones(vfs: Vfs, blockDir: string, tombstones: Tombstones): Promise<void> {
-  const path = join(blockDir, TOMBSTONES_FILE);
-  const temporary = `${path}.tmp`;
-  if (await vfs.exists(temporary)) await vfs.remove(temporary);
-  await writeWholeFile(vfs, temporary, encodeTombstones(tombstones));
-  await vfs.rename(temporary, path);
-  await vfs.syncDir(dirname(path));
-}
-
-/** Writes and syncs a new file. */
-export async function writeWholeFile(vfs: Vfs, path: string, bytes: Uint8Array): Promise<void> {
-  const file = await vfs.open(path, "create");
-  try {
-    await file.write(bytes, 0);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
+  await replaceFile(vfs, join(blockDir, TOMBSTONES_FILE), encodeTombstones(tombstones));
 }
 
 /** @returns undefined when there is no such file */

@@ -8,6 +8,7 @@ import { createHash } from "node:crypto";
 import { basename, join } from "node:path/posix";
 import { errnoOf, TsdbError } from "../../base/errors.ts";
 import { removeTree } from "../../base/remove-tree.ts";
+import { writeNewFile } from "../../base/replace-file.ts";
 import type { Vfs } from "../../base/vfs.ts";
 import {
   CHUNKS_DIR,
@@ -22,7 +23,7 @@ import { chunkFileName } from "../block/chunk-file-format.ts";
 import type { BlockDamage } from "../block/damages.ts";
 import { encodeManifest, type ManifestFile } from "../block/manifest.ts";
 import type { BlockMeta } from "../block/meta.ts";
-import { readWholeFile, writeWholeFile } from "../block/tombstones.ts";
+import { readWholeFile } from "../block/tombstones.ts";
 import { verifyBlock } from "../block/verify-block.ts";
 import { supersededBlocks } from "../compact/superseded.ts";
 import { PageCache } from "../index/page-cache.ts";
@@ -183,7 +184,7 @@ async function takeBlock(
     const manifest = new TextEncoder().encode(
       encodeManifest({ version: 1, ulid: meta.ulid, files, samples, encodings }),
     );
-    await writeWholeFile(vfs, join(target, MANIFEST_FILE), manifest);
+    await writeNewFile(vfs, join(target, MANIFEST_FILE), manifest);
     await vfs.syncDir(join(target, CHUNKS_DIR));
     await vfs.syncDir(target);
     return { sizeBytes: sizeBytes + manifest.byteLength, histogramChunks };

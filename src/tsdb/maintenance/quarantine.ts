@@ -5,10 +5,11 @@
 import { join } from "node:path/posix";
 import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
+import { writeNewFile } from "../../base/replace-file.ts";
 import type { Vfs } from "../../base/vfs.ts";
 import { META_FILE } from "../block/block-files.ts";
 import { type BlockMeta, decodeMeta } from "../block/meta.ts";
-import { readWholeFile, writeWholeFile } from "../block/tombstones.ts";
+import { readWholeFile } from "../block/tombstones.ts";
 import { isUlid } from "../model/ulid.ts";
 import type { MissingRange } from "../storage.ts";
 import { blocksDirOf, isThere, listIfThere, makeDurableDir, QUARANTINE_DIR } from "./block-dirs.ts";
@@ -73,7 +74,7 @@ async function writeReason(vfs: Vfs, dir: string, reason: string, log: Logger): 
   const path = join(dir, REASON_FILE);
   try {
     if (await isThere(vfs, path)) await vfs.remove(path);
-    await writeWholeFile(vfs, path, new TextEncoder().encode(`${reason}\n`));
+    await writeNewFile(vfs, path, new TextEncoder().encode(`${reason}\n`));
     await vfs.syncDir(dir);
   } catch (error) {
     log.warn({ operation: "quarantine", err: error }, `Cannot write ${path}: ${messageOf(error)}`);
