@@ -5,6 +5,7 @@
 import type { TsdbError } from "../../base/errors.ts";
 import { missingSamples } from "../chunk-source.ts";
 import type { SourceQuerier, SourceSelection } from "../chunk-source.ts";
+import { damageOf } from "../index/corrupt.ts";
 import { SeriesEntry } from "../index/series-entry.ts";
 import { compareBytes } from "../model/labels.ts";
 import type { Matcher } from "../model/matcher.ts";
@@ -13,7 +14,6 @@ import { matchingSeries, PairIds } from "./block-labels.ts";
 import type { BlockReader } from "./block-reader.ts";
 import { BlockSelection, hasSamples, KeptChunks } from "./block-selection.ts";
 import type { SelectedSeries } from "./block-selection.ts";
-import { damageOf } from "./damage.ts";
 import type { Tombstones } from "./tombstones.ts";
 
 /** Told of damage that a query came upon, once for each query and block. */

@@ -9,6 +9,7 @@ import { createHash } from "node:crypto";
 import { basename, join } from "node:path/posix";
 import { errnoOf, messageOf } from "../../base/errors.ts";
 import type { Vfs } from "../../base/vfs.ts";
+import { readWholeBlockFile } from "../index/block-file.ts";
 import { CorruptBlockError } from "../index/corrupt.ts";
 import { IndexReader } from "../index/index-reader.ts";
 import type { PageCache } from "../index/page-cache.ts";
@@ -17,7 +18,7 @@ import { chunkFileName, isChunkFileName } from "./chunk-file-format.ts";
 import { ChunkFilesReader } from "./chunk-files-reader.ts";
 import { decodeManifest, type Manifest } from "./manifest.ts";
 import { type BlockMeta, decodeMeta } from "./meta.ts";
-import { readTombstones, readWholeFile, type Tombstones } from "./tombstones.ts";
+import { readTombstones, type Tombstones } from "./tombstones.ts";
 
 export class BlockReader {
   readonly dir: string;
@@ -36,12 +37,7 @@ export class BlockReader {
     this.manifest = manifest;
     const chunksDir = join(dir, CHUNKS_DIR);
     this.chunks = new ChunkFilesReader(vfs, chunksDir, chunkFileSizes(vfs, chunksDir, manifest));
-    try {
-      this.index = IndexReader.open(vfs, join(dir, INDEX_FILE), cache);
-    } catch (cause) {
-      if (errnoOf(cause) !== "ENOENT") throw cause;
-      throw new CorruptBlockError(join(dir, INDEX_FILE), 0, "it is missing", cause);
-    }
+    this.index = IndexReader.open(vfs, join(dir, INDEX_FILE), cache);
     const expected = manifest?.files.find(({ path }) => path === INDEX_FILE)?.sizeBytes;
     const { path, sizeBytes } = this.index;
     if (expected !== undefined && sizeBytes !== expected) {
@@ -74,13 +70,13 @@ export function readBlockMeta(
   vfs: Vfs,
   dir: string,
 ): { readonly meta: BlockMeta; readonly manifest: Manifest | undefined } {
-  const bytes = readWholeFile(vfs, join(dir, META_FILE));
+  const bytes = readWholeBlockFile(vfs, join(dir, META_FILE));
   if (bytes === undefined) throw new CorruptBlockError(join(dir, META_FILE), 0, "it is missing");
   const meta = decode(join(dir, META_FILE), bytes, decodeMeta);
   const ulid = basename(dir, CREATION_SUFFIX);
   if (meta.ulid !== ulid) throw new CorruptBlockError(join(dir, META_FILE), 0, `it is of another block, ${meta.ulid}`);
 
-  const manifestBytes = readWholeFile(vfs, join(dir, MANIFEST_FILE));
+  const manifestBytes = readWholeBlockFile(vfs, join(dir, MANIFEST_FILE));
   if (manifestBytes === undefined) return { meta, manifest: undefined };
   const manifest = decode(join(dir, MANIFEST_FILE), manifestBytes, decodeManifest);
   if (manifest.ulid !== ulid)

@@ -6,10 +6,10 @@
  */
 import { TsdbError } from "../../base/errors.ts";
 import type { SourceChunks, SourceSelection } from "../chunk-source.ts";
+import { damageOf } from "../index/corrupt.ts";
 import { SeriesEntry } from "../index/series-entry.ts";
 import { CHUNK_PACKED, CHUNK_XOR, CHUNK_XOR2 } from "../storage.ts";
 import type { BlockReader } from "./block-reader.ts";
-import { damageOf } from "./damage.ts";
 import type { Interval, Tombstones } from "./tombstones.ts";
 
 export interface BlockRange {

@@ -11,10 +11,9 @@ import { join } from "node:path/posix";
 import { assert } from "../../base/assert.ts";
 import { loadU32 } from "../../base/byte-reader.ts";
 import { crc32c } from "../../base/crc32c.ts";
-import { errnoOf } from "../../base/errors.ts";
 import type { Vfs, VfsFile } from "../../base/vfs.ts";
-import { CorruptBlockError } from "../index/corrupt.ts";
-import { readBlockFile } from "../index/page-cache.ts";
+import { openBlockFile, readBlockFile } from "../index/block-file.ts";
+import { CorruptBlockError, damageOf } from "../index/corrupt.ts";
 import type { ChunkMemory } from "../storage.ts";
 import {
   CHUNK_FILE_HEADER_BYTES,
@@ -123,8 +122,8 @@ export class ChunkFilesReader {
       address = reserve(memory, length);
       filled = readBlockFile(file, memory.view(address, length), start);
     } catch (error) {
-      if (!(error instanceof CorruptBlockError)) throw error;
-      for (let i = from; i < to; i++) visitor.damage(i, error);
+      const damage = damageOf(error);
+      for (let i = from; i < to; i++) visitor.damage(i, damage);
       return;
     }
     this.#verifyPiece(refs, from, to, { address, filled, start }, memory);
@@ -168,8 +167,7 @@ export class ChunkFilesReader {
     try {
       chunk = this.read(ref);
     } catch (error) {
-      if (!(error instanceof CorruptBlockError)) throw error;
-      return visitor.damage(i, error);
+      return visitor.damage(i, damageOf(error));
     }
     const { encoding, data } = chunk;
     const address = reserve(memory, data.byteLength);
@@ -182,13 +180,7 @@ export class ChunkFilesReader {
     if (known !== undefined) return known;
     const path = this.path(place);
     if (place >= this.fileCount) throw new CorruptBlockError(path, 0, "the index refers to it, and it does not exist");
-    let file: VfsFile;
-    try {
-      file = this.#vfs.openSync(path);
-    } catch (cause) {
-      if (errnoOf(cause) !== "ENOENT") throw cause;
-      throw new CorruptBlockError(path, 0, "it is missing", cause);
-    }
+    const file = openBlockFile(this.#vfs, path);
     try {
       const sizeBytes = file.sizeBytesSync();
       const expected = this.#sizes[place];

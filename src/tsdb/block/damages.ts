@@ -1,6 +1,6 @@
 /** What verifying a block finds wrong with it, each place once. */
 import { relative } from "node:path/posix";
-import { CorruptBlockError } from "../index/corrupt.ts";
+import { damageOf } from "../index/corrupt.ts";
 
 /** Something in a block that is not as it was written. */
 export interface BlockDamage {
@@ -31,8 +31,8 @@ export class Damages {
 
   /** Rethrows what is no damage. */
   addError(error: unknown): void {
-    if (!(error instanceof CorruptBlockError)) throw error;
-    this.add(relative(this.#dir, error.path), error.offsetBytes, error.reason);
+    const { path, offsetBytes, reason } = damageOf(error);
+    this.add(relative(this.#dir, path), offsetBytes, reason);
   }
 
   /** @returns what `run` returns; undefined when it came upon damage */

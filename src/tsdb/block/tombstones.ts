@@ -9,11 +9,11 @@ import { join } from "node:path/posix";
 import { ByteReader, loadU32 } from "../../base/byte-reader.ts";
 import { ByteWriter } from "../../base/byte-writer.ts";
 import { crc32c } from "../../base/crc32c.ts";
-import { errnoOf, messageOf } from "../../base/errors.ts";
+import { messageOf } from "../../base/errors.ts";
 import { replaceFile } from "../../base/replace-file.ts";
 import type { Vfs } from "../../base/vfs.ts";
+import { readWholeBlockFile } from "../index/block-file.ts";
 import { CorruptBlockError } from "../index/corrupt.ts";
-import { readBlockFile } from "../index/page-cache.ts";
 import { TOMBSTONES_FILE } from "./block-files.ts";
 
 const MAGIC = 0x0130ba30;
@@ -109,7 +109,7 @@ export function decodeTombstones(bytes: Uint8Array): Tombstones {
  */
 export function readTombstones(vfs: Vfs, blockDir: string, isRequired: boolean): Tombstones {
   const path = join(blockDir, TOMBSTONES_FILE);
-  const bytes = readWholeFile(vfs, path);
+  const bytes = readWholeBlockFile(vfs, path);
   if (bytes === undefined && isRequired) throw new CorruptBlockError(path, 0, "it is missing");
   if (bytes === undefined) return new Tombstones();
   try {
@@ -122,21 +122,4 @@ export function readTombstones(vfs: Vfs, blockDir: string, isRequired: boolean):
 /** Puts tombstones in place of those that a block has, durably. */
 export async function replaceTombstones(vfs: Vfs, blockDir: string, tombstones: Tombstones): Promise<void> {
   await replaceFile(vfs, join(blockDir, TOMBSTONES_FILE), encodeTombstones(tombstones));
-}
-
-/** @returns undefined when there is no such file */
-export function readWholeFile(vfs: Vfs, path: string): Uint8Array | undefined {
-  let file;
-  try {
-    file = vfs.openSync(path);
-  } catch (cause) {
-    if (errnoOf(cause) === "ENOENT") return undefined;
-    throw cause;
-  }
-  try {
-    const bytes = new Uint8Array(file.sizeBytesSync());
-    return bytes.subarray(0, readBlockFile(file, bytes, 0));
-  } finally {
-    file.closeSync();
-  }
 }

@@ -2,10 +2,9 @@
 import { createHash } from "node:crypto";
 import { loadU32 } from "../../base/byte-reader.ts";
 import { crc32c } from "../../base/crc32c.ts";
-import { errnoOf } from "../../base/errors.ts";
-import type { Vfs, VfsFile } from "../../base/vfs.ts";
-import { CorruptBlockError } from "../index/corrupt.ts";
-import { readBlockFile } from "../index/page-cache.ts";
+import type { Vfs } from "../../base/vfs.ts";
+import { openBlockFile, readBlockFile } from "../index/block-file.ts";
+import { CorruptBlockError, damageOf } from "../index/corrupt.ts";
 import { CHUNK_FILE_HEADER_BYTES, chunkFileHeaderFault, chunkFrameAt } from "./chunk-file-format.ts";
 import type { ManifestFile } from "./manifest.ts";
 
@@ -22,13 +21,7 @@ export interface FileWalk {
 
 /** @throws CorruptBlockError at the first place that is not as it should be */
 export function verifyFile(vfs: Vfs, { path, expected, isChunkFile, onRead }: FileWalk): void {
-  let file: VfsFile;
-  try {
-    file = vfs.openSync(path);
-  } catch (cause) {
-    if (errnoOf(cause) !== "ENOENT") throw cause;
-    throw new CorruptBlockError(path, 0, "it is missing", cause);
-  }
+  const file = openBlockFile(vfs, path);
   try {
     const sizeBytes = file.sizeBytesSync();
     const hash = createHash("sha256");
@@ -50,8 +43,7 @@ export function verifyFile(vfs: Vfs, { path, expected, isChunkFile, onRead }: Fi
         offset += used;
       } catch (error) {
         // The rest is read for the hash: it may tell that the file as a whole is another.
-        if (!(error instanceof CorruptBlockError)) throw error;
-        fault = error;
+        fault = damageOf(error);
       }
     }
     if (expected !== undefined && sizeBytes !== expected.sizeBytes)

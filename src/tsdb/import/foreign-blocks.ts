@@ -23,9 +23,9 @@ import { chunkFileName } from "../block/chunk-file-format.ts";
 import type { BlockDamage } from "../block/damages.ts";
 import { encodeManifest, type ManifestFile } from "../block/manifest.ts";
 import type { BlockMeta } from "../block/meta.ts";
-import { readWholeFile } from "../block/tombstones.ts";
 import { verifyBlock } from "../block/verify-block.ts";
 import { supersededBlocks } from "../compact/superseded.ts";
+import { readWholeBlockFile } from "../index/block-file.ts";
 import { PageCache } from "../index/page-cache.ts";
 import { PrivateMemory } from "../kernel/private-memory.ts";
 import { isUlid } from "../model/ulid.ts";
@@ -114,8 +114,9 @@ async function findBlocks({ vfs, sourceDir }: ForeignOptions): Promise<Map<strin
 
 function readForeignMeta(vfs: Vfs, dir: string): BlockMeta {
   const { meta } = readBlockMeta(vfs, dir);
-  const thanos = (JSON.parse(Buffer.from(readWholeFile(vfs, join(dir, META_FILE))!).toString()) as { thanos?: unknown })
-    .thanos as { downsample?: { resolution?: unknown } } | undefined;
+  const thanos = (
+    JSON.parse(Buffer.from(readWholeBlockFile(vfs, join(dir, META_FILE))!).toString()) as { thanos?: unknown }
+  ).thanos as { downsample?: { resolution?: unknown } } | undefined;
   const resolution = thanos?.downsample?.resolution;
   if (typeof resolution === "number" && resolution > 0)
     throw new TsdbError("BAD_REQUEST", `Block ${meta.ulid} was downsampled by Thanos: its samples are aggregates`, {

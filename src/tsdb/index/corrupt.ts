@@ -18,3 +18,9 @@ export class CorruptBlockError extends TsdbError {
     this.reason = reason;
   }
 }
+
+/** @returns the error, when it says that a block is damaged; @throws it, when it says anything else */
+export function damageOf(error: unknown): CorruptBlockError {
+  if (error instanceof CorruptBlockError) return error;
+  throw error;
+}

@@ -7,6 +7,7 @@
  */
 import type { Vfs } from "../../base/vfs.ts";
 import { crc32c } from "../../base/crc32c.ts";
+import { openBlockFile } from "./block-file.ts";
 import { decodeToc, INDEX_HEADER_BYTES, INDEX_MAGIC, type IndexToc, SERIES_ALIGN, TOC_BYTES } from "./format.ts";
 import { type PageCache, PagedFile } from "./page-cache.ts";
 import { PagedCursor } from "./paged-cursor.ts";
@@ -35,9 +36,9 @@ export class IndexReader {
     this.#cursor = new PagedCursor(file);
   }
 
-  /** @throws CorruptBlockError; an errno error when there is no such file */
+  /** @throws CorruptBlockError */
   static open(vfs: Vfs, path: string, cache: PageCache): IndexReader {
-    const file = vfs.openSync(path);
+    const file = openBlockFile(vfs, path);
     try {
       return new IndexReader(new PagedFile(file, cache));
     } catch (cause) {

@@ -6,8 +6,8 @@
  * has to be read again, it must still be what it was.
  */
 import { crc32c } from "../../base/crc32c.ts";
-import { errnoOf } from "../../base/errors.ts";
 import type { VfsFile } from "../../base/vfs.ts";
+import { readBlockFile } from "./block-file.ts";
 import { CorruptBlockError } from "./corrupt.ts";
 
 /** A page that is needed again costs a read, and mostly a checksum over it: large ones help none but who reads it all. */
@@ -134,15 +134,5 @@ export class PagedFile {
   close(): void {
     this.#cache.forget(this.#id);
     this.#file.closeSync();
-  }
-}
-
-/** A read of which an error of the disk means that the block is damaged there. */
-export function readBlockFile(file: VfsFile, into: Uint8Array, offset: number): number {
-  try {
-    return file.readSync(into, offset);
-  } catch (cause) {
-    if (errnoOf(cause) !== "EIO") throw cause;
-    throw new CorruptBlockError(file.path, offset, "the disk cannot read it", cause);
   }
 }

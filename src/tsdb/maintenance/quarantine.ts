@@ -9,7 +9,7 @@ import { writeNewFile } from "../../base/replace-file.ts";
 import type { Vfs } from "../../base/vfs.ts";
 import { META_FILE } from "../block/block-files.ts";
 import { type BlockMeta, decodeMeta } from "../block/meta.ts";
-import { readWholeFile } from "../block/tombstones.ts";
+import { readWholeBlockFile } from "../index/block-file.ts";
 import { isUlid } from "../model/ulid.ts";
 import type { MissingRange } from "../storage.ts";
 import { blocksDirOf, isThere, listIfThere, makeDurableDir, QUARANTINE_DIR } from "./block-dirs.ts";
@@ -102,7 +102,7 @@ function readMeta(vfs: Vfs, dir: string): BlockMeta | undefined {
 
 function readText(vfs: Vfs, path: string): string | undefined {
   try {
-    const bytes = readWholeFile(vfs, path);
+    const bytes = readWholeBlockFile(vfs, path);
     return bytes && new TextDecoder().decode(bytes);
   } catch {
     // What is set aside may be unreadable altogether; then nothing is known of it.
