@@ -1,5 +1,6 @@
 /** A new file that is written from its beginning to its end through a buffer, and hashed on the way. */
 import { createHash } from "node:crypto";
+import { ByteWriter } from "./byte-writer.ts";
 import type { Vfs, VfsFile } from "./vfs.ts";
 
 const BUFFER_BYTES = 1024 * 1024;
@@ -13,8 +14,7 @@ export interface AppendedFile {
 export class AppendFile {
   readonly #file: VfsFile;
   readonly #hash = createHash("sha256");
-  #buffer = new Uint8Array(BUFFER_BYTES);
-  #buffered = 0;
+  #buffer = new ByteWriter(BUFFER_BYTES);
   #written = 0;
   #isOpen = true;
 
@@ -32,34 +32,28 @@ export class AppendFile {
 
   /** Where the next byte goes. */
   get position(): number {
-    return this.#written + this.#buffered;
+    return this.#written + this.#buffer.length;
   }
 
   /** Copies bytes to the buffer, which grows with them until `drain`. */
   append(bytes: Uint8Array): void {
-    const end = this.#buffered + bytes.byteLength;
-    if (end > this.#buffer.byteLength) {
-      const grown = new Uint8Array(Math.max(end, this.#buffer.byteLength * 2));
-      grown.set(this.#buffer.subarray(0, this.#buffered));
-      this.#buffer = grown;
-    }
-    this.#buffer.set(bytes, this.#buffered);
-    this.#buffered = end;
+    this.#buffer.bytes(bytes);
   }
 
   /** Whether there is enough in the buffer for a write. */
   get isFull(): boolean {
-    return this.#buffered >= BUFFER_BYTES / 2;
+    return this.#buffer.length >= BUFFER_BYTES / 2;
   }
 
   /** Writes what is in the buffer. Nothing may be appended meanwhile. */
   async drain(): Promise<void> {
-    const bytes = this.#buffer.subarray(0, this.#buffered);
+    const bytes = this.#buffer.written();
     this.#hash.update(bytes);
     await this.#file.write(bytes, this.#written);
-    this.#written += this.#buffered;
-    this.#buffered = 0;
-    if (this.#buffer.byteLength > 4 * BUFFER_BYTES) this.#buffer = new Uint8Array(BUFFER_BYTES);
+    this.#written += bytes.byteLength;
+    // Growing doubles at most: what is kept has no more than four times the usual.
+    if (bytes.byteLength > 2 * BUFFER_BYTES) this.#buffer = new ByteWriter(BUFFER_BYTES);
+    else this.#buffer.clear();
   }
 
   /** Writes and syncs all, and closes. */

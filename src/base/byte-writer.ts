@@ -1,4 +1,5 @@
 /** Bytes put together one number after the other, in a buffer that grows and is used again. Big-endian, Go's varints. */
+import { grown } from "./grown.ts";
 
 export class ByteWriter {
   #bytes: Uint8Array;
@@ -74,8 +75,6 @@ export class ByteWriter {
 
   #reserve(count: number): void {
     if (this.#length + count <= this.#bytes.byteLength) return;
-    const grown = new Uint8Array(Math.max(this.#bytes.byteLength * 2, this.#length + count));
-    grown.set(this.written());
-    this.#bytes = grown;
+    this.#bytes = grown(this.#bytes, new Uint8Array(Math.max(this.#bytes.byteLength * 2, this.#length + count)));
   }
 }
