@@ -6,7 +6,7 @@ import { CorruptBlockError } from "../index/corrupt.ts";
 import { SERIES_ALIGN } from "../index/format.ts";
 import type { IndexReader } from "../index/index-reader.ts";
 import { PostingsBuilder } from "../index/postings-builder.ts";
-import { SeriesEntry } from "../index/series-entry.ts";
+import { compareLabels, SeriesEntry } from "../index/series-entry.ts";
 import type { Damages } from "./damages.ts";
 
 export function verifyIndex(index: IndexReader, damages: Damages, check: () => void): void {
@@ -51,12 +51,6 @@ function verifySeries(
   if (end !== undefined && end < index.seriesEnd && index.seriesEnd - end >= SERIES_ALIGN)
     damages.addError(corrupt(end, "something behind the last series"));
   return isWhole;
-}
-
-function compareLabels(a: SeriesEntry, b: SeriesEntry): number {
-  const length = 2 * Math.min(a.labelCount, b.labelCount);
-  for (let i = 0; i < length; i++) if (a.labels[i] !== b.labels[i]) return a.labels[i]! - b.labels[i]!;
-  return a.labelCount - b.labelCount;
 }
 
 /** @throws CorruptBlockError at the first list that is not what the series make */

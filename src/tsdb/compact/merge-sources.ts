@@ -11,6 +11,7 @@ import { assert } from "../../base/assert.ts";
 import { TsdbError } from "../../base/errors.ts";
 import type { BlockWriter } from "../block/block-writer.ts";
 import { SeriesSeeds } from "../block/series-seed.ts";
+import { compareLabels, type NumberedLabels } from "../index/series-entry.ts";
 import { SymbolTable } from "../index/symbol-table.ts";
 import type { PrivateMemory } from "../kernel/private-memory.ts";
 import { Arena } from "./arena.ts";
@@ -104,11 +105,6 @@ export class SourceMerge {
   }
 }
 
-interface NumberedLabels {
-  readonly labels: Uint32Array;
-  readonly labelCount: number;
-}
-
 /** A source at one of its series, whose labels are in numbers of the merged symbols. */
 class Cursor implements NumberedLabels {
   readonly source: SeriesSource;
@@ -148,14 +144,4 @@ class Cursor implements NumberedLabels {
     this.chunks.clear();
     this.source.read(this.chunks, arena);
   }
-}
-
-/** As Prometheus compares: pair by pair, a prefix first. */
-function compareLabels(a: NumberedLabels, b: NumberedLabels): number {
-  const length = 2 * Math.min(a.labelCount, b.labelCount);
-  for (let i = 0; i < length; i++) {
-    const order = a.labels[i]! - b.labels[i]!;
-    if (order !== 0) return order;
-  }
-  return a.labelCount - b.labelCount;
 }

@@ -7,10 +7,10 @@ import { assert } from "../../base/assert.ts";
 import { ByteWriter } from "../../base/byte-writer.ts";
 import { crc32c } from "../../base/crc32c.ts";
 import type { Vfs } from "../../base/vfs.ts";
-import { encodeToc, INDEX_MAGIC, INDEX_VERSION, POSTINGS_ALIGN, SERIES_ALIGN } from "./format.ts";
+import { encodeToc, INDEX_HEADER_BYTES, INDEX_MAGIC, INDEX_VERSION, POSTINGS_ALIGN, SERIES_ALIGN } from "./format.ts";
 import { PostingsBuilder } from "./postings-builder.ts";
 import { encodeSeries } from "./series-codec.ts";
-import { SeriesEntry } from "./series-entry.ts";
+import { compareLabels, SeriesEntry } from "./series-entry.ts";
 import type { SymbolTable } from "./symbol-table.ts";
 
 const SECTION_BYTES_MAX = 2 ** 32 - 1;
@@ -75,7 +75,7 @@ export class IndexWriter {
     // Nothing lies between what begins at the same offset: Prometheus gives label indices the same empty places.
     this.#file.append(
       encodeToc({
-        symbols: 5,
+        symbols: INDEX_HEADER_BYTES,
         series: this.#seriesOffset,
         labelIndices,
         labelIndicesTable: postingsTable,
@@ -91,51 +91,21 @@ export class IndexWriter {
   }
 
   async #begin(): Promise<void> {
-    const { count, byteLength } = this.#symbols;
-    const head = this.#head;
-    head.u32(INDEX_MAGIC);
-    head.u8(INDEX_VERSION);
-    let length = 4 + byteLength;
-    for (let i = 0; i < count; i++) length += uvarintBytes(this.#symbols.bytesOf(i).byteLength);
-    assert(length <= SECTION_BYTES_MAX, "more than 4 GiB of symbols");
-    head.u32(length);
-    this.#file.append(head.written());
-    let crc = 0;
-    const flush = async (): Promise<void> => {
-      const bytes = this.#content.written();
-      crc = crc32c(bytes, crc);
-      this.#file.append(bytes);
-      this.#content.clear();
-      if (this.#file.isFull) await this.#file.drain();
-    };
-    this.#content.u32(count);
-    for (let i = 0; i < count; i++) {
-      const text = this.#symbols.bytesOf(i);
-      this.#content.uvarint(text.byteLength);
-      this.#content.bytes(text);
-      if (this.#content.length > 64 * 1024) await flush();
-    }
-    await flush();
-    head.clear();
-    head.u32(crc);
-    this.#file.append(head.written());
+    this.#head.u32(INDEX_MAGIC);
+    this.#head.u8(INDEX_VERSION);
+    this.#file.append(this.#head.written());
+    await this.#writeSection("symbols", this.#symbols.count, (i) => this.#putText(this.#symbols.bytesOf(i)));
     this.#seriesOffset = this.#file.position;
   }
 
   /** What only a bug can cause, looked at before it is on disk: what is written is what all reading rests on. */
   #check(series: SeriesEntry): void {
     const { labels, labelCount, chunkCount, mint, maxt, ref } = series;
-    const { labels: before, labelCount: beforeCount } = this.#before;
     for (let i = 0; i < labelCount; i++) {
       assert(i === 0 || labels[2 * i]! > labels[2 * i - 2]!, "labels of a series out of order");
       assert(labels[2 * i]! < this.#symbols.count && labels[2 * i + 1]! < this.#symbols.count, "an unknown symbol");
     }
-    if (this.seriesCount > 0) {
-      let i = 0;
-      const common = 2 * Math.min(labelCount, beforeCount);
-      while (i < common && labels[i] === before[i]) i++;
-      assert(i < common ? labels[i]! > before[i]! : labelCount > beforeCount, "series out of order, or one twice");
-    }
+    assert(this.seriesCount === 0 || compareLabels(this.#before, series) < 0, "series out of order, or one twice");
     for (let i = 0; i < chunkCount; i++) {
       assert(mint[i]! <= maxt[i]! && (i === 0 || mint[i]! > maxt[i - 1]!), "chunks of a series out of order");
       assert(ref[i]! > this.#lastRef, "chunk references that do not rise");
@@ -177,42 +147,49 @@ export class IndexWriter {
 
   async #writeTable(table: { names: Uint32Array; values: Uint32Array; offsets: Float64Array }): Promise<void> {
     const { names, values, offsets } = table;
-    const content = this.#content;
     const none = new Uint8Array(0);
-    const put = (i: number): void => {
-      const name = i === 0 ? none : this.#symbols.bytesOf(names[i - 1]!);
-      content.u8(2);
-      content.uvarint(name.byteLength);
-      content.bytes(name);
-      const value = i === 0 ? none : this.#symbols.bytesOf(values[i - 1]!);
-      content.uvarint(value.byteLength);
-      content.bytes(value);
-      content.uvarint(offsets[i]!);
-    };
+    await this.#writeSection("postings offsets", offsets.length, (i) => {
+      this.#content.u8(2);
+      this.#putText(i === 0 ? none : this.#symbols.bytesOf(names[i - 1]!));
+      this.#putText(i === 0 ? none : this.#symbols.bytesOf(values[i - 1]!));
+      this.#content.uvarint(offsets[i]!);
+    });
+  }
+
+  /** Length, count, entries, checksum. @param put puts an entry to the content: once to measure it, once to write it */
+  async #writeSection(what: string, count: number, put: (i: number) => void): Promise<void> {
+    const content = this.#content;
     let length = 4;
-    for (let i = 0; i < offsets.length; i++) {
+    for (let i = 0; i < count; i++) {
       content.clear();
       put(i);
       length += content.length;
     }
-    assert(length <= SECTION_BYTES_MAX, "more than 4 GiB of postings offsets");
+    assert(length <= SECTION_BYTES_MAX, `more than 4 GiB of ${what}`);
     content.clear();
     content.u32(length);
     this.#file.append(content.written());
     content.clear();
-    content.u32(offsets.length);
+    content.u32(count);
     let crc = 0;
-    for (let i = 0; i <= offsets.length; i++) {
-      if (i === offsets.length || content.length > 64 * 1024) {
-        crc = crc32c(content.written(), crc);
-        this.#file.append(content.written());
-        content.clear();
-        if (this.#file.isFull) await this.#file.drain();
-      }
-      if (i < offsets.length) put(i);
+    const flush = async (): Promise<void> => {
+      crc = crc32c(content.written(), crc);
+      this.#file.append(content.written());
+      content.clear();
+      if (this.#file.isFull) await this.#file.drain();
+    };
+    for (let i = 0; i < count; i++) {
+      put(i);
+      if (content.length > 64 * 1024) await flush();
     }
+    await flush();
     content.u32(crc);
     this.#file.append(content.written());
+  }
+
+  #putText(text: Uint8Array): void {
+    this.#content.uvarint(text.byteLength);
+    this.#content.bytes(text);
   }
 
   #pad(align: number): void {
@@ -220,9 +197,3 @@ export class IndexWriter {
     if (over > 0) this.#file.append(new Uint8Array(align - over));
   }
 }
-
-const uvarintBytes = (value: number): number => {
-  let bytes = 1;
-  for (let rest = value; rest >= 128; rest = Math.floor(rest / 128)) bytes++;
-  return bytes;
-};

@@ -4,6 +4,7 @@
  *
  *   add(series id, labels) ──▶ pair of each label (hash table), series after series ──▶ lists, some values at a time
  */
+import { grown } from "../../base/grown.ts";
 import type { SeriesEntry } from "./series-entry.ts";
 
 /** How many series ids are laid out at a time when lists are made; a longer list is made alone. */
@@ -42,7 +43,7 @@ export class PostingsBuilder {
   /** Ids rise from call to call. */
   add(id: number, { labels, labelCount }: SeriesEntry): void {
     if (this.#pairsOfSeriesCount + labelCount > this.#pairsOfSeries.length)
-      this.#pairsOfSeries = copyTo(this.#pairsOfSeries, new Uint32Array(2 * this.#pairsOfSeries.length + labelCount));
+      this.#pairsOfSeries = grown(this.#pairsOfSeries, new Uint32Array(2 * this.#pairsOfSeries.length + labelCount));
     for (let i = 0; i < labelCount; i++) {
       const pair = this.#pairOf(this.#numberOfName(labels[2 * i]!), labels[2 * i + 1]!);
       this.#uses[pair]!++;
@@ -50,8 +51,8 @@ export class PostingsBuilder {
     }
     const series = this.#seriesCount++;
     if (series === this.#ids.length) {
-      this.#ids = copyTo(this.#ids, new Uint32Array(2 * series));
-      this.#pairsEnd = copyTo(this.#pairsEnd, new Float64Array(2 * series));
+      this.#ids = grown(this.#ids, new Uint32Array(2 * series));
+      this.#pairsEnd = grown(this.#pairsEnd, new Float64Array(2 * series));
     }
     this.#ids[series] = id;
     this.#pairsEnd[series] = this.#pairsOfSeriesCount;
@@ -137,7 +138,7 @@ export class PostingsBuilder {
     const pair = this.#pairCount++;
     this.#keys[slot] = key;
     this.#pairs[slot] = pair + 1;
-    if (pair === this.#uses.length) this.#uses = copyTo(this.#uses, new Uint32Array(2 * pair));
+    if (pair === this.#uses.length) this.#uses = grown(this.#uses, new Uint32Array(2 * pair));
     if (2 * this.#pairCount > this.#pairs.length) this.#rehash();
     return pair;
   }
@@ -163,9 +164,4 @@ export class PostingsBuilder {
         this.#pairs[slot] = pairs[i]!;
       }
   }
-}
-
-function copyTo<T extends Uint32Array | Float64Array>(old: T, larger: T): T {
-  larger.set(old);
-  return larger;
 }

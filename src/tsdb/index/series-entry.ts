@@ -1,8 +1,15 @@
 /** One series as an index has it, in columns that are used again for the next. */
+import { grown } from "../../base/grown.ts";
 
-export class SeriesEntry {
+/** A label set in numbers of symbols, which are ordered as the symbols are. */
+export interface NumberedLabels {
+  readonly labelCount: number;
+  /** name, value, name, value, ... */
+  readonly labels: Uint32Array;
+}
+
+export class SeriesEntry implements NumberedLabels {
   labelCount = 0;
-  /** Numbers of symbols: name, value, name, value, ... */
   labels = new Uint32Array(32);
   chunkCount = 0;
   /** Inclusive, ms. */
@@ -35,7 +42,9 @@ export class SeriesEntry {
   }
 }
 
-function grown<T extends Uint32Array | Float64Array>(old: T, larger: T): T {
-  larger.set(old);
-  return larger;
+/** In the order of an index, as Prometheus compares label sets: pair by pair, a prefix first. */
+export function compareLabels(a: NumberedLabels, b: NumberedLabels): number {
+  const length = 2 * Math.min(a.labelCount, b.labelCount);
+  for (let i = 0; i < length; i++) if (a.labels[i] !== b.labels[i]) return a.labels[i]! - b.labels[i]!;
+  return a.labelCount - b.labelCount;
 }

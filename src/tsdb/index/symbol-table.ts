@@ -6,6 +6,7 @@
  * as much.
  */
 import { assert } from "../../base/assert.ts";
+import { grown } from "../../base/grown.ts";
 import { compareBytes } from "../model/labels.ts";
 import { compareByteStrings } from "./format.ts";
 
@@ -60,11 +61,6 @@ export class SymbolTable implements Symbols {
     return this.#count;
   }
 
-  /** What all texts take together. */
-  get byteLength(): number {
-    return this.#bytesUsed;
-  }
-
   bytesOf(symbol: number): Uint8Array {
     assert(symbol < this.#count, "no such symbol");
     return this.#bytes.subarray(symbol === 0 ? 0 : this.#ends[symbol - 1], this.#ends[symbol]);
@@ -77,16 +73,9 @@ export class SymbolTable implements Symbols {
       "symbols out of order, or one twice",
     );
     const end = this.#bytesUsed + text.byteLength;
-    if (end > this.#bytes.byteLength) {
-      const grown = new Uint8Array(Math.max(end, this.#bytes.byteLength * 2));
-      grown.set(this.#bytes.subarray(0, this.#bytesUsed));
-      this.#bytes = grown;
-    }
-    if (this.#count === this.#ends.length) {
-      const grown = new Uint32Array(this.#ends.length * 2);
-      grown.set(this.#ends);
-      this.#ends = grown;
-    }
+    if (end > this.#bytes.byteLength)
+      this.#bytes = grown(this.#bytes, new Uint8Array(Math.max(end, this.#bytes.byteLength * 2)));
+    if (this.#count === this.#ends.length) this.#ends = grown(this.#ends, new Uint32Array(this.#ends.length * 2));
     this.#bytes.set(text, this.#bytesUsed);
     this.#bytesUsed = this.#ends[this.#count] = end;
     return this.#count++;
