@@ -7,7 +7,7 @@ import { verifyBlock } from "../../src/tsdb/block/verify-block.ts";
 import type { LabelSet } from "../../src/tsdb/model/labels.ts";
 import { readAll } from "../support/block-twin.ts";
 import { contentOf, newMemory, openBlock, ULID_A, writeBlock } from "../support/blocks.ts";
-import { replaceFile } from "../support/flip.ts";
+import { overwriteFile } from "../support/flip.ts";
 import { fuzz } from "../support/fuzz.ts";
 import { MemoryVfs } from "../support/vfs/memory.ts";
 
@@ -36,7 +36,7 @@ beforeAll(async () => {
 /** Reads and verifies the block with one file made another. */
 async function readWith(name: string, bytes: Uint8Array): Promise<void> {
   const vfs = disk.kill();
-  await replaceFile(vfs, `${DIR}/${name}`, bytes);
+  await overwriteFile(vfs, `${DIR}/${name}`, bytes);
   verifyBlock({ vfs, dir: DIR, memory, check: () => {} });
   const block = openBlock(vfs, DIR);
   try {

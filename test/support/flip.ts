@@ -13,7 +13,7 @@ export async function flipBit(vfs: Vfs, path: string, bit: number): Promise<void
   await file.close();
 }
 
-export async function replaceFile(vfs: Vfs, path: string, bytes: Uint8Array): Promise<void> {
+export async function overwriteFile(vfs: Vfs, path: string, bytes: Uint8Array): Promise<void> {
   const file = await vfs.open(path, "write");
   await file.truncate(0);
   await file.write(bytes, 0);
@@ -22,8 +22,8 @@ export async function replaceFile(vfs: Vfs, path: string, bytes: Uint8Array): Pr
 
 export async function exchangeFiles(vfs: Vfs, a: string, b: string): Promise<void> {
   const [first, second] = [readAll(vfs, a), readAll(vfs, b)];
-  await replaceFile(vfs, a, second);
-  await replaceFile(vfs, b, first);
+  await overwriteFile(vfs, a, second);
+  await overwriteFile(vfs, b, first);
 }
 
 /** Paths of all files of a directory and those in it, under it. */

@@ -2,6 +2,7 @@
 import { systemClock } from "../../src/base/clock.ts";
 import { loadKernelModule } from "../../src/tsdb/kernel/load.ts";
 import { PrivateMemory } from "../../src/tsdb/kernel/private-memory.ts";
+import type { LabelSet } from "../../src/tsdb/model/labels.ts";
 import type { Matcher } from "../../src/tsdb/model/matcher.ts";
 import { DEFAULT_LIMITS, QueryBudget } from "../../src/tsdb/promql/budget.ts";
 import { KernelReader } from "../../src/tsdb/promql/kernel-reader.ts";
@@ -31,6 +32,9 @@ export interface Read {
 /** One reading at a time: all lie in the same memory. */
 const memory = new PrivateMemory(loadKernelModule());
 
+/** Labels as text, the keys of what was read. */
+export const keyOf = (labels: LabelSet): string => labels.map(([name, value]) => `${name}="${value}"`).join();
+
 /** @throws when a series comes twice, or its samples are not in order of time */
 export function readStorage(
   storage: Storage,
@@ -47,7 +51,7 @@ export function readStorage(
     for (reader.clearBatch(); selection.next(batch); reader.clearBatch())
       for (let i = 0; i < batch.seriesCount; i++) {
         const pairs = [...selection.labels(batch.firstSeries + i)].map((id) => labels.pair(id));
-        const key = pairs.map(([name, value]) => `${name}="${value}"`).join();
+        const key = keyOf(pairs);
         if (found.has(key)) throw new Error(`${key} comes twice`);
         const series: StoredSeries = { times: [], values: [], bits: [] };
         found.set(key, series);

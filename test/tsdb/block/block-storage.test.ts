@@ -13,8 +13,9 @@ import { MergedStorage } from "../../../src/tsdb/query/merged-storage.ts";
 import type { BlockRef } from "../../../src/tsdb/storage.ts";
 import { type BlockSeries, openBlock, ULID_A, ULID_B, writeBlock } from "../../support/blocks.ts";
 import { matchesAll } from "../../support/fake-storage.ts";
+import { flipBit } from "../../support/flip.ts";
 import { Random, seedFromEnv } from "../../support/random.ts";
-import { readStorage } from "../../support/read-storage.ts";
+import { keyOf, readStorage } from "../../support/read-storage.ts";
 import { MemoryVfs } from "../../support/vfs/memory.ts";
 
 const DIR = "/blocks";
@@ -23,8 +24,6 @@ const MIB = 2 ** 20;
 interface StoredSeries extends BlockSeries {
   readonly deleted: readonly (readonly [mint: number, maxt: number])[];
 }
-
-const keyOf = (labels: LabelSet): string => labels.map(([name, value]) => `${name}="${value}"`).join();
 
 const NAMES = ["__name__", "job", "\u{1f600}", "\uff5e", "7"];
 const VALUES = ["a", "b", "ab", "\uff5e", "\u{1f600}", "x\ny"];
@@ -145,13 +144,8 @@ test("a block answers what a look at every series answers: samples, names and va
   }
 });
 
-async function flip(vfs: MemoryVfs, path: string, at: number): Promise<void> {
-  const file = await vfs.open(path, "write");
-  const byte = new Uint8Array(1);
-  await file.read(byte, at);
-  await file.write(Uint8Array.of(byte[0]! ^ 0x40), at);
-  await file.close();
-}
+/** Damages a byte. */
+const flip = (vfs: MemoryVfs, path: string, at: number): Promise<void> => flipBit(vfs, path, 8 * at + 6);
 
 const sizeOf = async (vfs: MemoryVfs, path: string): Promise<number> => (await vfs.stat(path))!.sizeBytes;
 

@@ -10,13 +10,13 @@ import { type Verification, verifyBlock } from "../../../src/tsdb/block/verify-b
 import type { LabelSet } from "../../../src/tsdb/model/labels.ts";
 import { type BlockSeries, contentOf, newMemory, openBlock, ULID_A, ULID_B, writeBlock } from "../../support/blocks.ts";
 import { bitsOf } from "../../support/columns.ts";
-import { exchangeFiles, filesUnder, flipBit, replaceFile } from "../../support/flip.ts";
+import { exchangeFiles, filesUnder, flipBit, overwriteFile } from "../../support/flip.ts";
 import { readAll } from "../../support/block-twin.ts";
-import { Random } from "../../support/random.ts";
+import { Random, seedFromEnv } from "../../support/random.ts";
 import { faultyVfs } from "../../support/vfs/faulty.ts";
 import { MemoryVfs } from "../../support/vfs/memory.ts";
 
-const SEED = Number(process.env["SEED"] ?? Math.floor(Math.random() * 2 ** 32));
+const SEED = seedFromEnv();
 const random = new Random(SEED);
 
 const memory = newMemory();
@@ -126,12 +126,12 @@ describe("a small block", () => {
         bytes.byteLength - 1,
         ...Array.from({ length: 12 }, () => random.below(bytes.byteLength)),
       ]) {
-        await replaceFile(vfs, path, bytes.subarray(0, keep));
+        await overwriteFile(vfs, path, bytes.subarray(0, keep));
         const where = `${name} cut to ${keep} of ${bytes.byteLength}, SEED=${SEED}`;
         isRefused(() => contentOf(openBlock(vfs, dir)), content, where);
         expect(verify(vfs).damages.length, where).toBeGreaterThan(0);
       }
-      await replaceFile(vfs, path, bytes);
+      await overwriteFile(vfs, path, bytes);
     }
   });
 
@@ -249,11 +249,11 @@ test("a hostile meta.json is refused, and says why", async () => {
     ].map((change) => JSON.stringify({ ...sound, ...change })),
   ];
   for (const text of hostile) {
-    await replaceFile(vfs, `${dir}/meta.json`, typeof text === "string" ? new TextEncoder().encode(text) : text);
+    await overwriteFile(vfs, `${dir}/meta.json`, typeof text === "string" ? new TextEncoder().encode(text) : text);
     expect(() => openBlock(vfs, dir)).toThrow(/Cannot read \/.*\/meta.json at byte 0: ./s);
   }
   const foreign = { ...sound, thanos: { labels: { a: "b" } }, __proto__: null };
-  await replaceFile(vfs, `${dir}/meta.json`, new TextEncoder().encode(JSON.stringify(foreign)));
+  await overwriteFile(vfs, `${dir}/meta.json`, new TextEncoder().encode(JSON.stringify(foreign)));
   expect(openBlock(vfs, dir).meta).toEqual(sound);
 });
 

@@ -93,10 +93,7 @@ test("chunks are read in pieces, in whatever order they are asked for", async ()
   }));
   await writeBlock({ vfs, blocksDir: "/", chunkFileBytesMax: 20_000 }, given);
   const block = openBlock(vfs, `/${ULID_A}`);
-  const { chunks } = readBlockByTheBook(vfs, `/${ULID_A}`).series.reduce(
-    (all, series) => ({ chunks: [...all.chunks, ...series.chunks] }),
-    { chunks: [] as { ref: bigint; encoding: number; data: Uint8Array }[] },
-  );
+  const chunks = readBlockByTheBook(vfs, `/${ULID_A}`).series.flatMap((series) => series.chunks);
   const memory = newMemory();
   const orders = [chunks, [...chunks].reverse(), chunks.filter((_, i) => i % 7 === 0), [chunks[3]!, chunks[3]!]];
   for (const order of orders) {

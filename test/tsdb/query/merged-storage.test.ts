@@ -9,7 +9,7 @@ import { FakeSource } from "../../support/fake-source.ts";
 import type { SourceChunk, SourceSeries } from "../../support/fake-source.ts";
 import { labelSet } from "../../support/fake-storage.ts";
 import { Random, seedFromEnv } from "../../support/random.ts";
-import { readStorage } from "../../support/read-storage.ts";
+import { keyOf, readStorage } from "../../support/read-storage.ts";
 
 const TRIALS = 400;
 const TIMES = 120;
@@ -21,8 +21,6 @@ const LABEL_SETS: readonly LabelSet[] = [
   { __name__: "b", 7: "seven", "\u{1f600}": "astral", "\uff5e": "above it in UTF-16" },
   { job: "x" },
 ].map(labelSet);
-
-const keyOf = (labels: LabelSet): string => labels.map(([name, value]) => `${name}="${value}"`).join();
 
 /** Values that say where they came from; every few a NaN with a payload. */
 function valueBits(random: Random): bigint {
