@@ -78,7 +78,7 @@ export class ChunkMerger {
   #isPlain(series: number): boolean {
     let before = Number.NEGATIVE_INFINITY;
     for (const { chunks, places } of this.#parts) {
-      const place = places === undefined ? series : places[series]!;
+      const place = placeOf(series, places);
       if (place < 0) continue;
       if (chunks.deletions.length > 0) return false;
       const { mint, maxt } = chunks;
@@ -92,7 +92,7 @@ export class ChunkMerger {
 
   #passAll(series: number): void {
     for (const { chunks, places } of this.#parts) {
-      const place = places === undefined ? series : places[series]!;
+      const place = placeOf(series, places);
       if (place < 0) continue;
       for (let chunk = chunks.start[place]!, end = chunks.start[place + 1]!; chunk < end; chunk++)
         this.#add(chunks.address[chunk]!, chunks.bytes[chunk]!, chunks.encoding[chunk]!);
@@ -104,7 +104,7 @@ export class ChunkMerger {
     const found: Found[] = [];
     let isOrdered = true;
     for (const [part, { chunks, places }] of this.#parts.entries()) {
-      const place = places === undefined ? series : places[series]!;
+      const place = placeOf(series, places);
       if (place < 0) continue;
       for (let chunk = chunks.start[place]!; chunk < chunks.start[place + 1]!; chunk++) {
         const mint = chunks.mint[chunk]!;
@@ -138,7 +138,7 @@ export class ChunkMerger {
     const { chunks, places } = this.#parts[part]!;
     const { deletions } = chunks;
     if (deletions.length === 0) return deletions;
-    const place = places === undefined ? series : places[series]!;
+    const place = placeOf(series, places);
     let first = this.#nextDeletion[part]!;
     while (first < deletions.length && deletions[first]!.series < place) first++;
     this.#nextDeletion[part] = first;
@@ -216,6 +216,8 @@ export class ChunkMerger {
     return address;
   }
 }
+
+const placeOf = (series: number, places: Part["places"]): number => (places === undefined ? series : places[series]!);
 
 /** The chunks of a run in groups whose samples count one before the other; in each in order of time. */
 function inOrderOfPrecedence(run: readonly Found[], parts: readonly Part[]): Iterable<readonly Found[]> {
