@@ -7,7 +7,6 @@
  */
 import type { Vfs } from "../../base/vfs.ts";
 import { crc32c } from "../../base/crc32c.ts";
-import { openBlockFile } from "./block-file.ts";
 import { decodeToc, INDEX_HEADER_BYTES, INDEX_MAGIC, type IndexToc, SERIES_ALIGN, TOC_BYTES } from "./format.ts";
 import { type PageCache, PagedFile } from "./page-cache.ts";
 import { PagedCursor } from "./paged-cursor.ts";
@@ -38,11 +37,11 @@ export class IndexReader {
 
   /** @throws CorruptBlockError */
   static open(vfs: Vfs, path: string, cache: PageCache): IndexReader {
-    const file = openBlockFile(vfs, path);
+    const file = PagedFile.open(vfs, path, cache);
     try {
-      return new IndexReader(new PagedFile(file, cache));
+      return new IndexReader(file);
     } catch (cause) {
-      file.closeSync();
+      file.close();
       throw cause;
     }
   }

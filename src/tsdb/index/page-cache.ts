@@ -6,8 +6,8 @@
  * has to be read again, it must still be what it was.
  */
 import { crc32c } from "../../base/crc32c.ts";
-import type { VfsFile } from "../../base/vfs.ts";
-import { readBlockFile } from "./block-file.ts";
+import type { Vfs, VfsFile } from "../../base/vfs.ts";
+import { openBlockFile, readBlockFile } from "./block-file.ts";
 import { CorruptBlockError } from "./corrupt.ts";
 
 /** A page that is needed again costs a read, and mostly a checksum over it: large ones help none but who reads it all. */
@@ -75,11 +75,22 @@ export class PagedFile {
   #last = -1;
   #lastBytes: Uint8Array = new Uint8Array(0);
 
-  constructor(file: VfsFile, cache: PageCache) {
+  private constructor(file: VfsFile, sizeBytes: number, cache: PageCache) {
+    this.sizeBytes = sizeBytes;
     this.#file = file;
     this.#cache = cache;
     this.#id = cache.register();
-    this.sizeBytes = file.sizeBytesSync();
+  }
+
+  /** @throws CorruptBlockError when there is no such file */
+  static open(vfs: Vfs, path: string, cache: PageCache): PagedFile {
+    const file = openBlockFile(vfs, path);
+    try {
+      return new PagedFile(file, file.sizeBytesSync(), cache);
+    } catch (cause) {
+      file.closeSync();
+      throw cause;
+    }
   }
 
   get path(): string {

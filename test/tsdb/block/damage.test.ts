@@ -218,6 +218,17 @@ test("damage done after a block was opened and read is not served when it is rea
   expect(refused).toBeGreaterThan(10);
 });
 
+test("an index that is damaged leaves nothing of it in the cache", async () => {
+  const vfs = new MemoryVfs();
+  await writeBlock({ vfs, blocksDir: "/" }, seriesOf(3, 0));
+  const path = `/${ULID_A}/index`;
+  // A symbol: by then a page of the file was read.
+  await flipBit(vfs, path, 8 * 20);
+  const cache = new PageCache(1 << 20);
+  expect(() => openBlock(vfs, `/${ULID_A}`, cache)).toThrow(CorruptBlockError);
+  expect([cache.pageCount, vfs.openPaths]).toEqual([0, []]);
+});
+
 test("a hostile meta.json is refused, and says why", async () => {
   const vfs = new MemoryVfs();
   const dir = `/${ULID_A}`;

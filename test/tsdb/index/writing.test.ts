@@ -78,7 +78,7 @@ test("a cache holds no more pages than it may, whatever is read through it", asy
     await file.close();
   }
   const cache = new PageCache(6 * PAGE_BYTES);
-  const files = ["/a", "/b"].map((name) => new PagedFile(vfs.openSync(name), cache));
+  const files = ["/a", "/b"].map((name) => PagedFile.open(vfs, name, cache));
   fc.assert(
     fc.property(fc.array(fc.tuple(fc.nat(1), fc.nat(content.length), fc.nat(3 * PAGE_BYTES))), (reads) => {
       for (const [file, at, length] of reads) {
