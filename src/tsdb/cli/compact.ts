@@ -1,9 +1,7 @@
 /** `tsdb compact`: merges the blocks of a data directory whose server is stopped, as the server would in the background. */
 import type { Command } from "commander";
-import { randomBytes } from "node:crypto";
 import { systemClock } from "../../base/clock.ts";
 import { messageOf, TsdbError } from "../../base/errors.ts";
-import { silentLogger } from "../../base/logger.ts";
 import { realVfs } from "../../base/vfs.ts";
 import type { BlockMeta } from "../block/meta.ts";
 import { compactionRanges, planCompaction, type CompactionPlan } from "../compact/plan.ts";
@@ -17,9 +15,11 @@ import type { JobProgress, LoadedBlock } from "../maintenance/protocol.ts";
 import { removeBlocks, blocksDirOf } from "../maintenance/block-dirs.ts";
 import type { MissingRange } from "../storage.ts";
 import { newCommand } from "./command.ts";
-import { outputOption, printJson, withLock } from "./data-dir.ts";
+import { withLock } from "./data-dir.ts";
 import { exitCodes, type ExitCode } from "./exit.ts";
 import { interruptible } from "./interrupt.ts";
+import { jobEnvironment } from "./job-environment.ts";
+import { outputOption, printJson } from "./output-format.ts";
 import { Progress } from "./progress.ts";
 import { addSettingOptions, configFromOptions } from "./settings-options.ts";
 import { printable, table } from "./table.ts";
@@ -88,15 +88,7 @@ async function run(storage: Config["storage"], signal: AbortSignal, progress: Pr
     diskReserveBytes === "auto" ? defaultReserve((await realVfs.space(dataDir)).totalBytes) : diskReserveBytes;
   let what = "opening blocks";
   const context = jobContext(
-    {
-      vfs: realVfs,
-      dataDir,
-      module: loadKernelModule(),
-      clock: systemClock,
-      random: (count) => randomBytes(count),
-      // What a job would log is what this command prints.
-      log: silentLogger,
-    },
+    jobEnvironment(dataDir, loadKernelModule()),
     () => signal.aborted,
     (made: JobProgress) => progress.update(what, made),
   );

@@ -1,9 +1,10 @@
 /** `tsdb config print` and `tsdb config check`: what is in force and why, and whether a file would be accepted. */
-import { Option, type Command } from "commander";
+import type { Command } from "commander";
 import { TsdbError } from "../../base/errors.ts";
 import { formatOrigin, loadConfig, type SettingValue } from "../config.ts";
 import { newCommand } from "./command.ts";
 import { exitCodes, tell, type ExitCode } from "./exit.ts";
+import { outputOption, printJson } from "./output-format.ts";
 import { addSettingOptions, configFromOptions, surroundings } from "./settings-options.ts";
 import { printable, table } from "./table.ts";
 
@@ -11,10 +12,11 @@ export function command(done: (exitCode: ExitCode) => void): Command {
   const config = newCommand("config", "Show or check the configuration");
 
   const print = newCommand("config print", "Show each setting with its value and where that comes from")
-    .addOption(new Option("-o, --output <FORMAT>", "how to print").choices(["table", "json"]).default("table"))
+    .addOption(outputOption())
     .action((_options, self: Command) => {
       const { values } = configFromOptions(self);
-      process.stdout.write(self.opts<{ output: string }>().output === "json" ? asJson(values) : asTable(values));
+      if (self.opts<{ output: string }>().output === "json") printJson(asObject(values));
+      else process.stdout.write(asTable(values));
     });
   config.addCommand(
     addSettingOptions(print).addHelpText(
@@ -48,7 +50,7 @@ function asTable(values: readonly SettingValue[]): string {
   return table(["SETTING", "VALUE", "FROM"], rows);
 }
 
-function asJson(values: readonly SettingValue[]): string {
-  const rows = values.map(({ setting, text, origin }) => [setting.key, { value: text, origin: formatOrigin(origin) }]);
-  return `${JSON.stringify(Object.fromEntries(rows), null, 2)}\n`;
-}
+const asObject = (values: readonly SettingValue[]): object =>
+  Object.fromEntries(
+    values.map(({ setting, text, origin }) => [setting.key, { value: text, origin: formatOrigin(origin) }]),
+  );

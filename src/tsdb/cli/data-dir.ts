@@ -7,9 +7,6 @@ import { CommandError, exitCodes } from "./exit.ts";
 export const dataDirOption = (): Option =>
   new Option("--data-dir <PATH>", "the data directory").env("TSDB_DATA_DIR").default("./data");
 
-export const outputOption = (): Option =>
-  new Option("-o, --output <FORMAT>", "how to print").choices(["table", "json"]).default("table");
-
 /** @throws CommandError when there is no such directory */
 export function mustBeDirectory(path: string, what: string, remedy: string): void {
   const found = statSync(path, { throwIfNoEntry: false });
@@ -43,7 +40,3 @@ export async function withLock<T>(
     lock.release();
   }
 }
-
-/** One object, as `-o json` prints it. Infinite and missing numbers are left out. */
-export const printJson = (value: unknown): void =>
-  void process.stdout.write(`${JSON.stringify(value, undefined, 2)}\n`);

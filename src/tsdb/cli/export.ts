@@ -1,10 +1,8 @@
 /** `tsdb export`: what a data directory holds, for other programs. */
 import { Option, type Command } from "commander";
-import { randomBytes } from "node:crypto";
 import { join } from "node:path/posix";
 import { systemClock } from "../../base/clock.ts";
 import { messageOf, TsdbError } from "../../base/errors.ts";
-import { silentLogger } from "../../base/logger.ts";
 import { removeTree } from "../../base/remove-tree.ts";
 import { realVfs } from "../../base/vfs.ts";
 import { matchingSeries } from "../block/block-labels.ts";
@@ -16,7 +14,7 @@ import { csv, openMetrics, type TextFormat } from "../export/text-format.ts";
 import type { IndexReader } from "../index/index-reader.ts";
 import { loadKernelModule } from "../kernel/load.ts";
 import { PrivateMemory } from "../kernel/private-memory.ts";
-import { newUlids } from "../maintenance/block-dirs.ts";
+import { blocksDirOf, newUlids } from "../maintenance/block-dirs.ts";
 import { jobContext } from "../maintenance/job-context.ts";
 import { quarantinedBlocks } from "../maintenance/quarantine.ts";
 import type { Matcher } from "../model/matcher.ts";
@@ -25,6 +23,7 @@ import { newCommand } from "./command.ts";
 import { mustBeDataDir, withLock } from "./data-dir.ts";
 import { CommandError, exitCodes, type ExitCode } from "./exit.ts";
 import { interruptible } from "./interrupt.ts";
+import { jobEnvironment } from "./job-environment.ts";
 import { headBlocks, storedBlocks } from "./offline-data.ts";
 import { Progress } from "./progress.ts";
 import { addSettingOptions, configFromOptions } from "./settings-options.ts";
@@ -42,6 +41,7 @@ interface Flags {
 
 /** What is to be exported, and the world it is done in. */
 interface Work {
+  readonly dataDir: string;
   readonly blocks: readonly StoredBlock[];
   readonly part: BlockPart | undefined;
   readonly module: WebAssembly.Module;
@@ -124,18 +124,17 @@ async function run(flags: Flags, config: Config, write: (work: Work) => Promise<
   const progress = new Progress(process.stderr, systemClock);
   mustBeDataDir(dataDir);
   const module = loadKernelModule();
-  const chance = { vfs: realVfs, clock: systemClock, random: (count: number) => randomBytes(count) };
-  const nextUlid = await newUlids(chance, join(dataDir, "blocks"));
+  const nextUlid = await newUlids(jobEnvironment(dataDir, module), blocksDirOf({ dataDir }));
   const scratchDir = join(dataDir, "export.tmp");
   try {
     const said = await interruptible(async (signal) => {
-      const work = { part, module, nextUlid, signal, progress };
+      const work = { dataDir, part, module, nextUlid, signal, progress };
       if (flags.blocksOnly) return write({ ...work, blocks: await storedBlocks(dataDir) });
       return withLock(dataDir, "is an error", async () => {
         await freshDir(scratchDir);
         try {
           const blocks = await storedBlocks(dataDir);
-          const { check } = contextOf({ ...work, blocks });
+          const { check } = contextOf(work);
           const head = await headBlocks({ config, module, scratchDir, nextUlid, check, progress });
           return await write({ ...work, blocks: [...blocks, ...head] });
         } finally {
@@ -187,17 +186,9 @@ function selectedSeries(index: IndexReader, selectors: readonly (readonly Matche
   return lists.length === 1 ? lists[0]! : Uint32Array.from(new Set(lists.flatMap((ids) => [...ids]))).sort();
 }
 
-const contextOf = ({ module, signal, progress }: Work) =>
+const contextOf = ({ dataDir, module, signal, progress }: Pick<Work, "dataDir" | "module" | "signal" | "progress">) =>
   jobContext(
-    {
-      vfs: realVfs,
-      dataDir: "",
-      module,
-      clock: systemClock,
-      random: (count) => randomBytes(count),
-      // What a job would log is what this command prints.
-      log: silentLogger,
-    },
+    jobEnvironment(dataDir, module),
     () => signal.aborted,
     (made) => progress.update("writing", made),
   );

@@ -1,6 +1,5 @@
 /** `tsdb import`: samples of any age from text, and blocks that Prometheus has written, to a data directory. */
 import { Option, type Command } from "commander";
-import { randomBytes } from "node:crypto";
 import { join } from "node:path/posix";
 import { systemClock } from "../../base/clock.ts";
 import { errnoOf, TsdbError } from "../../base/errors.ts";
@@ -10,11 +9,13 @@ import type { ExpositionFormat } from "../import/exposition.ts";
 import { importForeignBlocks, type ForeignResult } from "../import/foreign-blocks.ts";
 import { importExposition, type ImportResult } from "../import/import-exposition.ts";
 import { loadKernelModule } from "../kernel/load.ts";
-import { newUlids } from "../maintenance/block-dirs.ts";
+import { blocksDirOf, newUlids } from "../maintenance/block-dirs.ts";
 import { newCommand } from "./command.ts";
-import { dataDirOption, mustBeDirectory, outputOption, printJson, withLock } from "./data-dir.ts";
+import { dataDirOption, mustBeDirectory, withLock } from "./data-dir.ts";
 import { CommandError, exitCodes, type ExitCode } from "./exit.ts";
 import { checkOf, interruptible } from "./interrupt.ts";
+import { jobEnvironment } from "./job-environment.ts";
+import { outputOption, printJson } from "./output-format.ts";
 import { Progress } from "./progress.ts";
 import { table } from "./table.ts";
 import { bytesText, countOf, countText, timeText } from "./units.ts";
@@ -105,7 +106,6 @@ Examples:
         const run = (context: Context, signal: AbortSignal): Promise<ImportResult> =>
           importExposition(source.pieces, {
             ...context,
-            nextUlid: context.nextUlid,
             spillDir: join(flags.dataDir, "import.tmp"),
             check: checkOf(signal),
             format: flags.format as ExpositionFormat,
@@ -149,12 +149,12 @@ interface Context {
 async function importing<T>(dataDir: string, use: (context: Context) => Promise<T>): Promise<T> {
   const progress = new Progress(process.stderr, systemClock);
   const module = loadKernelModule();
-  const blocksDir = join(dataDir, "blocks");
+  const blocksDir = blocksDirOf({ dataDir });
   try {
     return await withLock(dataDir, "is created", async () => {
       await makeDir(realVfs, blocksDir);
-      const chance = { vfs: realVfs, clock: systemClock, random: (count: number) => randomBytes(count) };
-      return use({ vfs: realVfs, module, blocksDir, nextUlid: await newUlids(chance, blocksDir), progress });
+      const nextUlid = await newUlids(jobEnvironment(dataDir, module), blocksDir);
+      return use({ vfs: realVfs, module, blocksDir, nextUlid, progress });
     });
   } finally {
     progress.clear();

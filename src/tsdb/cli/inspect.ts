@@ -9,11 +9,13 @@ import { reportBlock, type BlockReport, type NamedCount } from "../inspect/block
 import { blockNames, listBlocks, type BlockList, type ListedBlock } from "../inspect/list-blocks.ts";
 import { loadKernelModule } from "../kernel/load.ts";
 import { PrivateMemory } from "../kernel/private-memory.ts";
+import { blocksDirOf } from "../maintenance/block-dirs.ts";
 import { quarantinedBlocks } from "../maintenance/quarantine.ts";
 import type { MissingRange } from "../storage.ts";
 import { newCommand } from "./command.ts";
-import { dataDirOption, mustBeDataDir, outputOption, printJson } from "./data-dir.ts";
+import { dataDirOption, mustBeDataDir } from "./data-dir.ts";
 import { CommandError, exitCodes, type ExitCode } from "./exit.ts";
+import { outputOption, printJson } from "./output-format.ts";
 import { Progress } from "./progress.ts";
 import { printable, table } from "./table.ts";
 import { bytesText, countOf, countText, timeText } from "./units.ts";
@@ -45,7 +47,7 @@ Reads only, takes no lock, and may run beside a server. Exit code 3: a block can
 }
 
 async function inspectAll({ dataDir, output }: Flags): Promise<ExitCode> {
-  const list = await listBlocks(realVfs, join(dataDir, "blocks"));
+  const list = await listBlocks(realVfs, blocksDirOf({ dataDir }));
   const quarantined = await quarantinedBlocks({ vfs: realVfs, dataDir });
   if (output === "json") printJson({ ...list, quarantined });
   else process.stdout.write(listText(list, quarantined));
@@ -94,7 +96,7 @@ function listRow({ meta, sizeBytes, tombstones, hasManifest, overlaps }: ListedB
 async function inspectOne(ulid: string, { dataDir, output, limit }: Flags): Promise<ExitCode> {
   if (!/^[1-9]\d{0,5}$/.test(limit))
     throw new CommandError(exitCodes.usage, `--limit is ${JSON.stringify(limit)}: expected a number from 1 on`);
-  const blocksDir = join(dataDir, "blocks");
+  const blocksDir = blocksDirOf({ dataDir });
   // A name from the list, and nothing that merely leads to a directory.
   if (!(await blockNames(realVfs, blocksDir)).includes(ulid))
     throw new CommandError(

@@ -3,11 +3,9 @@
  * in the log and the head chunk files. For these a database is opened on an overlay (base/overlay-vfs.ts): what a start puts
  * in order, it puts in order in a scratch directory.
  */
-import { randomBytes } from "node:crypto";
 import { join } from "node:path/posix";
-import { type Clock, systemClock } from "../../base/clock.ts";
+import type { Clock } from "../../base/clock.ts";
 import { TsdbError } from "../../base/errors.ts";
-import { silentLogger } from "../../base/logger.ts";
 import { OverlayVfs } from "../../base/overlay-vfs.ts";
 import { realVfs } from "../../base/vfs.ts";
 import { CREATION_SUFFIX } from "../block/block-files.ts";
@@ -19,9 +17,11 @@ import { blocksOfHead } from "../export/head-blocks.ts";
 import type { StoredBlock } from "../export/export-blocks.ts";
 import { HeadStorage } from "../head/head-storage.ts";
 import { listBlocks } from "../inspect/list-blocks.ts";
+import { blocksDirOf } from "../maintenance/block-dirs.ts";
 import { jobs } from "../maintenance/jobs.ts";
 import { InlineRunner } from "../maintenance/runner-inline.ts";
 import { MergedStorage } from "../query/merged-storage.ts";
+import { jobEnvironment } from "./job-environment.ts";
 import type { Progress } from "./progress.ts";
 
 export interface OfflineOptions {
@@ -39,7 +39,7 @@ export interface OfflineOptions {
  * @throws TsdbError BLOCK_CORRUPT when one cannot be read
  */
 export async function storedBlocks(dataDir: string): Promise<StoredBlock[]> {
-  const blocksDir = join(dataDir, "blocks");
+  const blocksDir = blocksDirOf({ dataDir });
   const { blocks, unreadable } = await listBlocks(realVfs, blocksDir);
   const [damaged] = unreadable;
   if (damaged !== undefined)
@@ -101,18 +101,19 @@ export async function headBlocks(options: OfflineOptions): Promise<StoredBlock[]
 /** Nothing is old, no memory is too much, and nothing is done in the background: no timer ever fires. */
 function openForReading({ storage, wal, limits }: Config, vfs: OverlayVfs, kernel: WebAssembly.Module): Database {
   const { dataDir } = storage;
-  const clock: Clock = { ...systemClock, after: () => ({ cancel: () => undefined }) };
-  const random = (count: number): Uint8Array => randomBytes(count);
+  const real = jobEnvironment(dataDir, kernel);
+  const clock: Clock = { ...real.clock, after: () => ({ cancel: () => undefined }) };
+  const { log, random } = real;
   return new Database({
     dataDir,
     walDir: wal.dir,
     vfs,
     clock,
-    log: silentLogger,
+    log,
     kernel,
     hashKeys: random(16),
     random,
-    runner: new InlineRunner(jobs, { vfs, dataDir, module: kernel, clock, random, log: silentLogger }),
+    runner: new InlineRunner(jobs, { ...real, vfs, clock }),
     maintenance: {
       compaction: { enabled: false, intervalMs: FOREVER_MS, concurrency: 1 },
       packed: false,

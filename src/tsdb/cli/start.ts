@@ -14,16 +14,12 @@ import type { Server } from "../server.ts";
 import { version } from "../version.ts";
 import { newCommand } from "./command.ts";
 import { exitCodes, type ExitCode } from "./exit.ts";
+import { onStopSignals } from "./interrupt.ts";
 import { LiveConfig } from "./live-config.ts";
 import { addSettingOptions, configFromOptions } from "./settings-options.ts";
 
 /** Kubernetes kills after 30 s by default; the rest is for the last sync. */
 const DRAIN_MS = 25_000;
-/**
- * Ctrl-C reaches the whole foreground group: npm, the Node that handed over, and this process, which gets it once from the
- * terminal and again from each that passes it on. Signals this close together are one key press.
- */
-const SAME_PRESS_MS = 500;
 
 export function command(done: (exitCode: ExitCode) => void): Command {
   return addSettingOptions(newCommand("start", "Run the database"))
@@ -96,21 +92,12 @@ async function run(load: () => LoadedConfig): Promise<ExitCode> {
 
 /** Resolves with the first signal that asks to stop; from then on another one ends the process at once. */
 function stopSignal(log: ProcessLogger): Promise<NodeJS.Signals> {
-  let firstMs: number | undefined;
   return new Promise((resolve) => {
-    const onSignal = (signal: NodeJS.Signals): void => {
-      const nowMs = systemClock.monotonicMs();
-      if (firstMs === undefined) {
-        firstMs = nowMs;
-        resolve(signal);
-      } else if (nowMs - firstMs > SAME_PRESS_MS) {
-        log.warn({ signal }, "told to stop again: exiting at once");
-        log.flushNow();
-        process.exit(exitCodes.interrupted);
-      }
-    };
-    process.on("SIGTERM", onSignal);
-    process.on("SIGINT", onSignal);
+    onStopSignals(resolve, (signal) => {
+      log.warn({ signal }, "told to stop again: exiting at once");
+      log.flushNow();
+      process.exit(exitCodes.interrupted);
+    });
   });
 }
 

@@ -11,12 +11,13 @@ import { inspectChunkFiles } from "../head/inspect-chunk-files.ts";
 import { blockNames } from "../inspect/list-blocks.ts";
 import { loadKernelModule } from "../kernel/load.ts";
 import { PrivateMemory } from "../kernel/private-memory.ts";
-import { sizeOfTree } from "../maintenance/block-dirs.ts";
+import { blocksDirOf, QUARANTINE_DIR, sizeOfTree } from "../maintenance/block-dirs.ts";
 import { quarantinedBlocks } from "../maintenance/quarantine.ts";
 import { inspectLog } from "../wal/inspect.ts";
 import { newCommand } from "./command.ts";
-import { mustBeDataDir, outputOption, printJson } from "./data-dir.ts";
+import { mustBeDataDir } from "./data-dir.ts";
 import { exitCodes, type ExitCode } from "./exit.ts";
+import { outputOption, printJson } from "./output-format.ts";
 import { Progress } from "./progress.ts";
 import { addSettingOptions, configFromOptions } from "./settings-options.ts";
 import { printable } from "./table.ts";
@@ -57,7 +58,7 @@ Exit code 0: all is sound. 3: something is damaged.`,
 
 async function verify(dataDir: string, walDir: string): Promise<Verdict> {
   const progress = new Progress(process.stderr, systemClock);
-  const blocksDir = join(dataDir, "blocks");
+  const blocksDir = blocksDirOf({ dataDir });
   const chunkDir = join(dataDir, "chunks_head");
   const names = await blockNames(realVfs, blocksDir);
   const dirs = [...names.map((name) => join(blocksDir, name)), walDir, chunkDir];
@@ -96,7 +97,7 @@ async function verify(dataDir: string, walDir: string): Promise<Verdict> {
     for (const { isTail, ...finding } of chunkFiles.findings) findings.push({ ...finding, isDamage: !isTail });
     for (const { ulid, minTime, maxTime, reason } of await quarantinedBlocks({ vfs: realVfs, dataDir })) {
       const message = `set aside earlier, ${timeText(minTime)} to ${timeText(maxTime)}: ${reason}`;
-      findings.push({ file: join(dataDir, "quarantine", ulid), offsetBytes: 0, message, isDamage: false });
+      findings.push({ file: join(dataDir, QUARANTINE_DIR, ulid), offsetBytes: 0, message, isDamage: false });
     }
     const segments = report?.segments.length ?? 0;
     return { blocks: names.length, segments, chunkFiles: chunkFiles.files, bytesRead, findings };
