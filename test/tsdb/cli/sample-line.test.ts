@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { parseSampleLine, parseValue, SampleLineError } from "../../../src/tsdb/cli/sample-line.ts";
+import { parseSampleLine, SampleLineError } from "../../../src/tsdb/cli/sample-line.ts";
 
 const labelsOf = (line: string) =>
   Object.fromEntries(parseSampleLine(line).labels.map(({ name, value }) => [name, value]));
@@ -23,22 +23,6 @@ test("a line is a series in exposition notation, a value and perhaps a timestamp
 
 test("labels come out sorted by name", () => {
   expect(parseSampleLine('m{b="1",a="2",Z="3"} 1').labels.map(({ name }) => name)).toEqual(["Z", "__name__", "a", "b"]);
-});
-
-test("values are those that Prometheus reads", () => {
-  for (const [text, value] of [
-    ["1", 1],
-    ["+1.5e3", 1500],
-    [".5", 0.5],
-    ["2.", 2],
-    ["-0", -0],
-    ["NaN", NaN],
-    ["+Inf", Infinity],
-    ["-inf", -Infinity],
-  ] as const)
-    expect(Object.is(parseValue(text), value)).toBe(true);
-  for (const text of ["", "1,5", "0x", "--1", "1e", "one", "Infinit", "1_000"])
-    expect(parseValue(text)).toBeUndefined();
 });
 
 test("each mistake is told with its column", () => {
