@@ -7,7 +7,7 @@
  * NaN is `NaN` whatever its payload. A stale marker, the NaN that ends a series, is `stale` in CSV; OpenMetrics has no word
  * for it: there it is left out.
  */
-import { METRIC_NAME, quote, type LabelSet } from "../model/labels.ts";
+import { formatLabelSet, type LabelSet } from "../model/labels.ts";
 import { valueText } from "../promql/number-text.ts";
 
 export interface TextFormat {
@@ -22,7 +22,7 @@ export interface TextFormat {
 export const openMetrics: TextFormat = {
   header: "",
   footer: "# EOF\n",
-  series: seriesText,
+  series: (labels) => seriesText(labels),
   sample: (series, timeMs, value, isStale) =>
     isStale ? undefined : `${series} ${valueText(value)} ${secondsText(timeMs)}\n`,
 };
@@ -36,19 +36,8 @@ export const csv: TextFormat = {
 
 const cell = (text: string): string => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 
-const PLAIN_METRIC_NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/;
-const PLAIN_LABEL_NAME = /^[a-zA-Z_][a-zA-Z0-9_]*$/;
-
 /** Without blanks between labels, which parsers of OpenMetrics may refuse. */
-function seriesText(labels: LabelSet): string {
-  const metric = labels.find(([name]) => name === METRIC_NAME)?.[1] ?? "";
-  const isPlain = PLAIN_METRIC_NAME.test(metric);
-  const pairs = labels
-    .filter(([name]) => name !== METRIC_NAME)
-    .map(([name, value]) => `${PLAIN_LABEL_NAME.test(name) ? name : quote(name)}=${quote(value)}`);
-  const quoted = isPlain || metric === "" ? pairs : [quote(metric), ...pairs];
-  return `${isPlain ? metric : ""}${quoted.length > 0 ? `{${quoted.join(",")}}` : ""}`;
-}
+const seriesText = (labels: LabelSet): string => formatLabelSet(labels, ",");
 
 /**
  * Seconds that are read as the same ms by whoever multiplies by 1000 and cuts, as Prometheus does: where that comes out one

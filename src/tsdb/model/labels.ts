@@ -39,14 +39,18 @@ export function compareLabelSets(a: LabelSet, b: LabelSet): number {
 const PLAIN_METRIC_NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/;
 const PLAIN_LABEL_NAME = /^[a-zA-Z_][a-zA-Z0-9_]*$/;
 
-/** As Prometheus prints it: `cpu{host="a"}`, or `{"cpu.total", host="a"}` when the metric name needs quotes. */
-export function formatLabelSet(labels: LabelSet): string {
+/**
+ * As Prometheus prints it: `cpu{host="a"}`, or `{"cpu.total", host="a"}` when the metric name needs quotes.
+ * @param separator between labels
+ */
+export function formatLabelSet(labels: LabelSet, separator = ", "): string {
   const name = labels.find(([labelName]) => labelName === METRIC_NAME)?.[1];
   const rest = labels
     .filter(([labelName]) => labelName !== METRIC_NAME)
     .map(([labelName, value]) => `${PLAIN_LABEL_NAME.test(labelName) ? labelName : quote(labelName)}=${quote(value)}`);
-  if (name !== undefined && PLAIN_METRIC_NAME.test(name)) return rest.length > 0 ? `${name}{${rest.join(", ")}}` : name;
-  return `{${(name === undefined ? rest : [quote(name), ...rest]).join(", ")}}`;
+  if (name !== undefined && PLAIN_METRIC_NAME.test(name))
+    return rest.length > 0 ? `${name}{${rest.join(separator)}}` : name;
+  return `{${(name === undefined ? rest : [quote(name), ...rest]).join(separator)}}`;
 }
 
 /** A double-quoted string with Go's escapes for quotes, backslashes and line breaks. */
