@@ -3,7 +3,6 @@
  * deletion, and what blocks there are.
  */
 import { TsdbError } from "../../../base/errors.ts";
-import type { KnownBlock } from "../../db.ts";
 import { TIME_MAX_MS, TIME_MIN_MS, badRequest, invalidParameter } from "../params.ts";
 import { success } from "../route.ts";
 import type { Route, RouteContext } from "../route.ts";
@@ -67,11 +66,10 @@ function blocks({ deps: { database } }: RouteContext): string {
 
 function maintenance({ deps: { database } }: RouteContext): string {
   const { maintenance: stats } = database.stats();
-  const known: readonly KnownBlock[] = database.admin.blocks;
   return success({
     running: database.admin.jobs,
     jobs: stats.jobs,
-    blocks: known.length,
+    blocks: database.admin.blocks.length,
     blockBytes: stats.blockBytes,
     blocksWithTombstones: stats.blocksWithTombstones,
     quarantined: database.admin.missing.length,
