@@ -3,11 +3,11 @@
  * disk, open files and series must level off, and at the end every sample must be there. Prints a line each simulated half
  * hour, then a figure line; ends with 1 when something still grows, or is missing.
  *
- *   node e2e/day/main.ts [--series 100000] [--churn 5] [--speed 10] [--hours 24] [--retention-size 256MB]
+ *   node e2e/day/main.ts [--series 100000] [--churn 5] [--speed 10] [--hours 24] [--retention-size 256MB] [--flag FLAG]...
  *
  * `--churn` is the share of the series that is replaced in an hour, in per cent; `--speed` how many times faster than the
- * clock the day goes by; `--retention-size` what the blocks may take, less than what is written. At the default speed a day
- * takes 2.4 hours.
+ * clock the day goes by; `--retention-size` what the blocks may take, less than what is written; `--flag` a further flag of
+ * the server. At the default speed a day takes 2.4 hours.
  */
 import { readdirSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -19,7 +19,7 @@ import { nodeExporter } from "../../bench/workloads/node-exporter.ts";
 import { SCRAPE_INTERVAL_MS, Workload } from "../../bench/workloads/write-requests.ts";
 import { metricsOf } from "../support/http.ts";
 import { startTsdb, type Tsdb } from "../support/tsdb.ts";
-import { Workspace } from "../support/workspace.ts";
+import { inWorkspace, type Workspace } from "../support/workspace.ts";
 
 const HOUR_MS = 3_600_000;
 const REPORT_MS = HOUR_MS / 2;
@@ -67,15 +67,9 @@ class Target {
   }
 }
 
-const workspace = new Workspace("day");
-process.exitCode = 1;
-try {
-  process.exitCode = await main();
-} finally {
-  await workspace.close({ failed: process.exitCode !== 0 });
-}
+await inWorkspace("day", main);
 
-async function main(): Promise<number> {
+async function main(workspace: Workspace): Promise<number> {
   const server = await startTsdb(workspace, {
     flags: [
       // The day lies in the past, so that its last sample is not in the future: by age nothing could be deleted of it.

@@ -18,12 +18,14 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { Random, seedFromEnv } from "../../test/support/random.ts";
+import { tsdbFile } from "../../test/support/run-tsdb.ts";
+import { dataOf, post } from "../admin/client.ts";
 import { METRIC, SERIES_PER_SHARD, valueAt, writeBody } from "../crash/workload.ts";
+import { postWrite } from "../support/remote-write.ts";
 import { startTsdb, type Tsdb } from "../support/tsdb.ts";
-import { Workspace } from "../support/workspace.ts";
+import { inWorkspace, type Workspace } from "../support/workspace.ts";
 
 const HOUR_MS = 3_600_000;
 const SHARDS = 10;
@@ -52,25 +54,20 @@ interface Answer {
   readonly wrong: number;
 }
 
-const workspace = new Workspace("rot");
-process.exitCode = 1;
-try {
-  process.exitCode = await main();
-} finally {
-  await workspace.close({ failed: process.exitCode !== 0 });
-}
+await inWorkspace("rot", main);
 
-async function main(): Promise<number> {
-  let server = await start();
+async function main(workspace: Workspace): Promise<number> {
+  let server = await start(workspace);
   const { dataDir } = server;
   const endMs = Math.floor((Date.now() - 2 * HOUR_MS) / STEP_MS) * STEP_MS;
   const times = Array.from({ length: SPAN_MS / STEP_MS }, (_, i) => endMs - SPAN_MS + (i + 1) * STEP_MS);
   for (let first = 0; first < times.length; first += TIMES_PER_REQUEST)
     for (let shard = 0; shard < SHARDS; shard++) {
       const timesMs = times.slice(first, first + TIMES_PER_REQUEST);
-      await post(`${server.url}/api/v1/write`, writeBody(seed, { shard, timesMs }));
+      const { status, text } = await postWrite(server.url, new Uint8Array(writeBody(seed, { shard, timesMs })));
+      if (status !== 204) throw new Error(`A write was answered ${status}: ${text}`);
     }
-  await post(`${server.url}/api/v1/admin/compact`);
+  await dataOf(post(server.url, "/api/v1/admin/compact"));
   const all = times.length * SHARDS * SERIES_PER_SHARD;
   await expectWhole(server.url, endMs, all);
 
@@ -95,7 +92,7 @@ async function main(): Promise<number> {
       await server.program.stop("SIGTERM");
       setAside += putBack(dataDir);
       for (const flip of flips.toReversed()) apply(flip, dataDir);
-      server = await start();
+      server = await start(workspace);
     } else for (const flip of flips.toReversed()) apply(flip, dataDir);
     await expectWhole(server.url, endMs, all);
   }
@@ -108,7 +105,7 @@ async function main(): Promise<number> {
   return wrong === 0 && silent === 0 && detected > 0 && verdicts.isRight ? 0 : 1;
 }
 
-function start(): Promise<Tsdb> {
+function start(workspace: Workspace): Promise<Tsdb> {
   return startTsdb(workspace, {
     flags: ["--scrub-interval=24h", "--query-max-series=100000", "--compaction-interval=1h", "--retention=60d"],
   });
@@ -202,20 +199,8 @@ function verifyNotices(
 }
 
 function verify(dataDir: string): { readonly status: number | null; readonly text: string } {
-  const binary = fileURLToPath(new URL("../../bin/tsdb.mjs", import.meta.url));
-  const { status, stdout, stderr } = spawnSync(process.execPath, [binary, "verify", "--data-dir", dataDir], {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [tsdbFile, "verify", "--data-dir", dataDir], {
     encoding: "utf8",
   });
   return { status, text: stdout + stderr };
-}
-
-async function post(url: string, body?: Uint8Array): Promise<void> {
-  const response = await fetch(url, {
-    method: "POST",
-    ...(body && {
-      body: new Uint8Array(body),
-      headers: { "Content-Type": "application/x-protobuf", "Content-Encoding": "snappy" },
-    }),
-  });
-  if (!response.ok) throw new Error(`${url} answered ${response.status}: ${await response.text()}`);
 }

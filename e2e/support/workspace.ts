@@ -39,3 +39,14 @@ export class Workspace {
     else rmSync(this.folder, { recursive: true, force: true });
   }
 }
+
+/** Runs the main function of a program in a workspace of its own; what it resolves with becomes the exit code. */
+export async function inWorkspace(name: string, main: (workspace: Workspace) => Promise<number>): Promise<void> {
+  const workspace = new Workspace(name);
+  process.exitCode = 1;
+  try {
+    process.exitCode = await main(workspace);
+  } finally {
+    await workspace.close({ failed: process.exitCode !== 0 });
+  }
+}
