@@ -80,15 +80,20 @@ async function commandLine(): Promise<string> {
   for (const [name, { load }] of Object.entries(commands)) {
     const command = (await load()).command(() => {});
     pages.push(help(`tsdb ${name}`, command));
-    // The settings are listed once, at `start`.
-    const isOwn = ({ long }: Option) => !allSettings.some(({ flag }) => long === `--${flag}`);
-    for (const nested of command.commands) pages.push(help(`tsdb ${name} ${nested.name()}`, nested, isOwn));
+    for (const nested of command.commands) {
+      const settings = nested.options.filter(isSetting);
+      // All settings are listed once, at `start`.
+      const shown = settings.length < allSettings.length ? undefined : (option: Option) => !isSetting(option);
+      pages.push(help(`tsdb ${name} ${nested.name()}`, nested, shown));
+    }
   }
   return `${generatedBy}
 # Command line
 
 ${pages.join("\n")}`;
 }
+
+const isSetting = ({ long }: Option): boolean => allSettings.some(({ flag }) => long === `--${flag}`);
 
 /** @param shown which options are listed; all when absent */
 function help(title: string, command: Command, shown?: (option: Option) => boolean): string {
