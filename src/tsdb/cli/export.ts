@@ -8,7 +8,7 @@ import { realVfs } from "../../base/vfs.ts";
 import { matchingSeries } from "../block/block-labels.ts";
 import { BlockSource, type BlockPart } from "../compact/block-source.ts";
 import type { Config } from "../config.ts";
-import { exportBlocks, type StoredBlock } from "../export/export-blocks.ts";
+import { blocksOfPart, exportBlocks, type StoredBlock } from "../export/export-blocks.ts";
 import { exportText } from "../export/export-text.ts";
 import { csv, openMetrics, type TextFormat } from "../export/text-format.ts";
 import type { IndexReader } from "../index/index-reader.ts";
@@ -201,10 +201,9 @@ async function writeText(work: Work, format: TextFormat, path: string | undefine
   const output = await openOutput(path);
   const sources: BlockSource[] = [];
   try {
-    for (const { dir, meta } of blocks) {
+    for (const { dir } of blocksOfPart(blocks, part)) {
       await pause();
-      if (part === undefined || (meta.minTime <= part.maxt && meta.maxTime > part.mint))
-        sources.push(BlockSource.open(realVfs, dir, memory, part));
+      sources.push(BlockSource.open(realVfs, dir, memory, part));
     }
     const exported = await exportText(sources, {
       module,

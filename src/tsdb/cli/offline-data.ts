@@ -8,7 +8,6 @@ import type { Clock } from "../../base/clock.ts";
 import { TsdbError } from "../../base/errors.ts";
 import { OverlayVfs } from "../../base/overlay-vfs.ts";
 import { realVfs } from "../../base/vfs.ts";
-import { CREATION_SUFFIX } from "../block/block-files.ts";
 import { compareBlocks } from "../compact/plan.ts";
 import { supersededBlocks } from "../compact/superseded.ts";
 import type { Config } from "../config.ts";
@@ -80,14 +79,7 @@ export async function headBlocks(options: OfflineOptions): Promise<StoredBlock[]
         check,
         onProgress: (done, total) => progress.update("reading the log", { done, total, unit: "series" }),
       });
-      // They need no names of their own: nobody else looks for them.
-      return await Promise.all(
-        made.map(async ({ meta }) => {
-          const dir = join(blocksDir, meta.ulid);
-          await realVfs.rename(dir + CREATION_SUFFIX, dir);
-          return { dir, meta };
-        }),
-      );
+      return made.map(({ meta }) => ({ dir: join(blocksDir, meta.ulid), meta }));
     } finally {
       head.close();
       database.detach(attachment.slot);

@@ -3,8 +3,7 @@
  * is linked or copied file by file. All is made in a directory that gets its name last.
  */
 import { basename, join } from "node:path/posix";
-import { copyFile } from "../../base/copy-file.ts";
-import { errnoOf } from "../../base/errors.ts";
+import { linkOrCopy } from "../../base/link-file.ts";
 import type { Vfs } from "../../base/vfs.ts";
 import { BlockReader } from "../block/block-reader.ts";
 import type { BlockMeta } from "../block/meta.ts";
@@ -47,7 +46,7 @@ export async function exportBlocks(
 ): Promise<ExportedBlock[]> {
   const { vfs } = context;
   const exported: ExportedBlock[] = [];
-  const groups = groupsByOverlap(part === undefined ? blocks : blocks.filter(({ meta }) => mayHave(meta, part)));
+  const groups = groupsByOverlap(blocksOfPart(blocks, part));
   for (const [i, group] of groups.entries()) {
     onProgress(i, groups.length);
     await context.pause();
@@ -67,8 +66,11 @@ export async function exportBlocks(
 
 const CACHE_BYTES = 4 * 1024 * 1024;
 
-const mayHave = ({ minTime, maxTime }: BlockMeta, { mint, maxt }: BlockPart): boolean =>
-  minTime <= maxt && maxTime > mint;
+/** Those whose times touch the part. */
+export const blocksOfPart = (blocks: readonly StoredBlock[], part: BlockPart | undefined): readonly StoredBlock[] =>
+  part === undefined
+    ? blocks
+    : blocks.filter(({ meta: { minTime, maxTime } }) => minTime <= part.maxt && maxTime > part.mint);
 
 /** Blocks that overlap, directly or by way of others, together; each group in the order that was given. */
 function groupsByOverlap(blocks: readonly StoredBlock[]): StoredBlock[][] {
@@ -134,14 +136,4 @@ async function copyTree(vfs: Vfs, from: string, to: string): Promise<void> {
     else if (!basename(source).endsWith(".tmp")) await linkOrCopy(vfs, source, target);
   }
   await vfs.syncDir(to);
-}
-
-async function linkOrCopy(vfs: Vfs, from: string, to: string): Promise<void> {
-  try {
-    await vfs.link(from, to);
-  } catch (thrown) {
-    // Another volume, or one that has no links, or a file of another user.
-    if (!["EXDEV", "EPERM", "ENOTSUP", "EMLINK", "EACCES"].includes(errnoOf(thrown) ?? "")) throw thrown;
-    await copyFile(vfs, from, to);
-  }
 }

@@ -2,60 +2,32 @@
  * What a head has as blocks, for whoever reads blocks: its samples are sorted by ranges of 2 h and written to a directory,
  * one block each. The head itself stays as it is.
  */
-import type { Vfs } from "../../base/vfs.ts";
-import type { ImportedBlock } from "../import/import-exposition.ts";
+import { publishBlocks } from "../import/publish-blocks.ts";
 import { RangeSpill } from "../import/range-spill.ts";
 import { SeriesTable } from "../import/series-table.ts";
-import { writeRange } from "../import/write-range.ts";
-import { PageCache } from "../index/page-cache.ts";
+import { writeRanges, type RangeBlock, type WriteRangesOptions } from "../import/write-ranges.ts";
 import { PrivateMemory } from "../kernel/private-memory.ts";
 import { LabelTable } from "../promql/label-table.ts";
 import { KernelReader } from "../promql/kernel-reader.ts";
 import type { Budget, Storage } from "../storage.ts";
 
-export interface HeadBlocksOptions {
-  readonly vfs: Vfs;
-  readonly module: WebAssembly.Module;
-  /** Exists. */
-  readonly blocksDir: string;
+export interface HeadBlocksOptions extends WriteRangesOptions {
   readonly spillDir: string;
-  readonly nextUlid: () => string;
-  /** Called often. @throws to stop */
-  readonly check: () => void;
   readonly onProgress: (doneSeries: number, totalSeries: number) => void;
 }
 
 const RANGE_MS = 2 * 3_600_000;
 const MEMORY_BYTES_MAX = 128 * 1024 * 1024;
-const CACHE_BYTES = 16 * 1024 * 1024;
 
 /** @throws TsdbError CHUNK_CORRUPT when not all of it can be read */
-export async function blocksOfHead(head: Storage, options: HeadBlocksOptions): Promise<readonly ImportedBlock[]> {
-  const { vfs, module, blocksDir, spillDir, nextUlid, check } = options;
+export async function blocksOfHead(head: Storage, options: HeadBlocksOptions): Promise<readonly RangeBlock[]> {
+  const { vfs, blocksDir, spillDir } = options;
   const spill = new RangeSpill(vfs, spillDir, RANGE_MS, MEMORY_BYTES_MAX);
   const series = new SeriesTable();
   await spillSamples(head, spill, series, options);
-  const order = series.ordered();
-  const memory = new PrivateMemory(module);
-  const cache = new PageCache(CACHE_BYTES);
-  const blocks: ImportedBlock[] = [];
-  for (const { range, summary } of spill.ranges()) {
-    const ulid = nextUlid();
-    const { block } = await writeRange({
-      vfs,
-      blocksDir,
-      ulid,
-      spill,
-      range,
-      summary,
-      series,
-      order,
-      memory,
-      cache,
-      check,
-    });
-    blocks.push({ meta: block.meta, sizeBytes: block.sizeBytes });
-  }
+  const { blocks } = await writeRanges(spill, series, options);
+  const ulids = blocks.map(({ meta }) => meta.ulid);
+  await publishBlocks(vfs, blocksDir, ulids);
   return blocks;
 }
 

@@ -6,7 +6,8 @@
  */
 import { createHash } from "node:crypto";
 import { basename, join } from "node:path/posix";
-import { errnoOf, TsdbError } from "../../base/errors.ts";
+import { TsdbError } from "../../base/errors.ts";
+import { linkIfPossible } from "../../base/link-file.ts";
 import { removeTree } from "../../base/remove-tree.ts";
 import { writeNewFile } from "../../base/replace-file.ts";
 import type { Vfs } from "../../base/vfs.ts";
@@ -23,12 +24,14 @@ import { chunkFileName } from "../block/chunk-file-format.ts";
 import type { BlockDamage } from "../block/damages.ts";
 import { encodeManifest, type ManifestFile } from "../block/manifest.ts";
 import type { BlockMeta } from "../block/meta.ts";
+import { isOpaque } from "../block/sample-sum.ts";
 import { verifyBlock } from "../block/verify-block.ts";
 import { supersededBlocks } from "../compact/superseded.ts";
 import { readWholeBlockFile } from "../index/block-file.ts";
 import { PageCache } from "../index/page-cache.ts";
 import { PrivateMemory } from "../kernel/private-memory.ts";
 import { isUlid } from "../model/ulid.ts";
+import { abandonBlocks, publishBlocks } from "./publish-blocks.ts";
 import { encodingName, isReadable, scanChunks } from "../inspect/scan-chunks.ts";
 
 export interface ForeignOptions {
@@ -75,6 +78,7 @@ export async function importForeignBlocks(options: ForeignOptions): Promise<Fore
     wanted.map(([, meta]) => meta),
     ours,
   );
+  const ulids = wanted.map(([, { ulid }]) => ulid);
   const memory = new PrivateMemory(module);
   const cache = new PageCache(CACHE_BYTES);
   const blocks: ForeignBlock[] = [];
@@ -87,15 +91,10 @@ export async function importForeignBlocks(options: ForeignOptions): Promise<Fore
       blocks.push({ meta, sizeBytes, histogramChunks, overlaps: overlaps.map(({ ulid }) => ulid) });
     }
   } catch (thrown) {
-    for (const [, { ulid }] of wanted) {
-      const dir = join(blocksDir, ulid + CREATION_SUFFIX);
-      if (await vfs.exists(dir)) await removeTree(vfs, dir);
-    }
+    await abandonBlocks(vfs, blocksDir, ulids);
     throw thrown;
   }
-  for (const { meta } of blocks)
-    await vfs.rename(join(blocksDir, meta.ulid + CREATION_SUFFIX), join(blocksDir, meta.ulid));
-  await vfs.syncDir(blocksDir);
+  await publishBlocks(vfs, blocksDir, ulids);
   return { blocks, superseded: [...superseded] };
 }
 
@@ -166,7 +165,7 @@ async function takeBlock(
       check,
       chunk(encoding) {
         if (!isReadable(encoding)) throw unreadable(meta.ulid, encoding);
-        if (encoding === 2 || encoding === 3) histogramChunks++;
+        if (isOpaque(encoding)) histogramChunks++;
         found.add(encoding);
       },
     });
@@ -200,15 +199,7 @@ async function bring(
   from: string,
   to: string,
 ): Promise<{ readonly sizeBytes: number; readonly sha256: string }> {
-  let isLinked = false;
-  if (!copies)
-    try {
-      await vfs.link(from, to);
-      isLinked = true;
-    } catch (thrown) {
-      // Another volume, or one that has no links, or a file of another user.
-      if (!["EXDEV", "EPERM", "ENOTSUP", "EMLINK", "EACCES"].includes(errnoOf(thrown) ?? "")) throw thrown;
-    }
+  const isLinked = !copies && (await linkIfPossible(vfs, from, to));
   const source = await vfs.open(from, "read");
   const copy = isLinked ? undefined : await vfs.open(to, "create");
   try {

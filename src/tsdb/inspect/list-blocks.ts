@@ -1,11 +1,12 @@
 /** The blocks of a data directory as they lie there, damaged ones among them; nothing is changed. */
 import { join } from "node:path/posix";
-import { errnoOf, messageOf } from "../../base/errors.ts";
+import { messageOf } from "../../base/errors.ts";
 import type { Vfs } from "../../base/vfs.ts";
 import { BlockReader } from "../block/block-reader.ts";
 import type { BlockMeta } from "../block/meta.ts";
 import { compareBlocks } from "../compact/plan.ts";
 import { PageCache } from "../index/page-cache.ts";
+import { listIfThere, sizeOfTree } from "../maintenance/block-dirs.ts";
 import { isUlid } from "../model/ulid.ts";
 
 export interface ListedBlock {
@@ -33,14 +34,8 @@ export interface BlockList {
 const CACHE_BYTES = 1024 * 1024;
 
 /** ULIDs of the directories that are named as blocks are; none when there are no blocks yet. */
-export async function blockNames(vfs: Vfs, blocksDir: string): Promise<string[]> {
-  try {
-    return (await vfs.list(blocksDir)).filter(isUlid);
-  } catch (thrown) {
-    if (errnoOf(thrown) === "ENOENT") return [];
-    throw thrown;
-  }
-}
+export const blockNames = async (vfs: Vfs, blocksDir: string): Promise<string[]> =>
+  (await listIfThere(vfs, blocksDir)).filter(isUlid);
 
 export async function listBlocks(vfs: Vfs, blocksDir: string): Promise<BlockList> {
   const found: Omit<ListedBlock, "overlaps">[] = [];
@@ -51,7 +46,7 @@ export async function listBlocks(vfs: Vfs, blocksDir: string): Promise<BlockList
       const block = BlockReader.open(vfs, dir, new PageCache(CACHE_BYTES));
       try {
         const tombstones = block.readTombstones().intervalCount;
-        const sizeBytes = await sizeOf(vfs, dir);
+        const sizeBytes = await sizeOfTree(vfs, dir);
         found.push({ meta: block.meta, sizeBytes, tombstones, hasManifest: block.manifest !== undefined });
       } finally {
         block.close();
@@ -70,13 +65,3 @@ const overlapsOf = (meta: BlockMeta, all: readonly { readonly meta: BlockMeta }[
   all
     .filter(({ meta: other }) => other !== meta && meta.minTime < other.maxTime && other.minTime < meta.maxTime)
     .map(({ meta: { ulid } }) => ulid);
-
-async function sizeOf(vfs: Vfs, dir: string): Promise<number> {
-  let bytes = 0;
-  for (const name of await vfs.list(dir)) {
-    const path = join(dir, name);
-    const found = await vfs.stat(path);
-    bytes += found?.kind === "directory" ? await sizeOf(vfs, path) : (found?.sizeBytes ?? 0);
-  }
-  return bytes;
-}

@@ -6,11 +6,9 @@ import type { PrivateMemory } from "../kernel/private-memory.ts";
 import { CHUNK_PACKED, CHUNK_XOR, CHUNK_XOR2 } from "../storage.ts";
 
 export interface ChunkScan {
-  /** Before the chunks of a series. */
-  series?(id: number, entry: SeriesEntry): void;
   /** @param samples as the chunk says */
   chunk(encoding: number, bytes: number, samples: number): void;
-  /** Called often. @throws to stop */
+  /** Called before the chunks of each series. @throws to stop */
   check(): void;
 }
 
@@ -38,7 +36,6 @@ export function scanChunks(block: BlockReader, memory: PrivateMemory, scan: Chun
   for (const id of block.index.allPostings()) {
     scan.check();
     block.index.series(id, entry);
-    scan.series?.(id, entry);
     memory.clear();
     block.chunks.readMany(entry.ref, 0, entry.chunkCount, into, {
       chunk(_i, encoding, address, bytes) {

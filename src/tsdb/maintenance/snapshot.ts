@@ -4,8 +4,8 @@
  * directory has its name only once all of it is there.
  */
 import { join } from "node:path/posix";
-import { copyFile } from "../../base/copy-file.ts";
-import { errnoOf, messageOf, TsdbError } from "../../base/errors.ts";
+import { messageOf, TsdbError } from "../../base/errors.ts";
+import { linkOrCopy } from "../../base/link-file.ts";
 import { removeTree } from "../../base/remove-tree.ts";
 import type { Vfs } from "../../base/vfs.ts";
 import { CREATION_SUFFIX, TOMBSTONES_FILE } from "../block/block-files.ts";
@@ -111,18 +111,6 @@ async function linkTree(vfs: Vfs, from: string, to: string): Promise<void> {
     else if (name !== `${TOMBSTONES_FILE}.tmp`) await linkOrCopy(vfs, source, join(to, name));
   }
   await vfs.syncDir(to);
-}
-
-/** What a file system says that has no hard links, or no more for this file. */
-const NO_LINK = new Set(["EPERM", "EXDEV", "EMLINK", "ENOTSUP", "EOPNOTSUPP"]);
-
-async function linkOrCopy(vfs: Vfs, from: string, to: string): Promise<void> {
-  try {
-    await vfs.link(from, to);
-  } catch (error) {
-    if (!NO_LINK.has(errnoOf(error) ?? "")) throw error;
-    await copyFile(vfs, from, to);
-  }
 }
 
 async function discard(unfinished: string, dir: string, { vfs, log }: JobContext): Promise<void> {
