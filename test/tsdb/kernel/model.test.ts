@@ -373,7 +373,7 @@ class Model {
           type === RECORD_DELETES
             ? decodeDeletes(data)
             : reader.decode(data).rows.map(({ ref, ...sample }) => {
-                const labels = reader.labelsOf(ref);
+                const labels = reader.labelsOf(ref)!;
                 this.#loggedRefs.set(keyOf(labels), ref);
                 return { ...sample, labels };
               });
