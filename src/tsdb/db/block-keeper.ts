@@ -32,7 +32,6 @@ export class BlockKeeper {
   /** Out of the view, still on disk. */
   readonly #retired = new Set<string>();
   readonly #removing = new Set<Promise<void>>();
-  #quarantinedTotal = 0;
 
   constructor(options: BlockKeeperOptions) {
     this.#options = options;
@@ -41,10 +40,6 @@ export class BlockKeeper {
   /** ULIDs of blocks that are being merged, or must not be now. */
   get busy(): ReadonlySet<string> {
     return new Set([...this.#held, ...[...this.#works].flatMap(({ ulids }) => ulids)]);
-  }
-
-  get quarantinedTotal(): number {
-    return this.#quarantinedTotal;
   }
 
   /** Runs work that replaces blocks. It may be stopped by whoever needs one of them: `exclusively`. */
@@ -67,9 +62,7 @@ export class BlockKeeper {
   async exclusively<T>(ulids: readonly string[], run: () => T | Promise<T>): Promise<T> {
     this.#held.push(...ulids);
     try {
-      const wanted = [...this.#works].filter((work) => work.ulids.some((ulid) => ulids.includes(ulid)));
-      for (const { abort } of wanted) abort.abort();
-      await Promise.all(wanted.map(({ done }) => done));
+      await stopped([...this.#works].filter((work) => work.ulids.some((ulid) => ulids.includes(ulid))));
       return await run();
     } finally {
       for (const ulid of ulids) this.#held.splice(this.#held.indexOf(ulid), 1);
@@ -78,9 +71,7 @@ export class BlockKeeper {
 
   /** Stops all that replaces blocks. */
   async stopAll(): Promise<void> {
-    const works = [...this.#works];
-    for (const { abort } of works) abort.abort();
-    await Promise.all(works.map(({ done }) => done));
+    await stopped([...this.#works]);
   }
 
   /** Takes blocks off the disk that are in no view any more, once nobody reads them. Does not wait for that. */
@@ -130,7 +121,6 @@ export class BlockKeeper {
       const block = blocks.find(ulid);
       if (block === undefined) return false;
       const { minTime, maxTime } = block.meta;
-      this.#quarantinedTotal++;
       blocks.change({ remove: [ulid], missing: [{ ulid, minTime, maxTime, reason }] });
       log.error(
         { operation: "quarantine", block: ulid, min_time: minTime, max_time: maxTime },
@@ -189,3 +179,9 @@ export class BlockKeeper {
 
 export const countOf = (ulids: readonly string[]): string =>
   ulids.length === 1 ? ulids[0]! : `${ulids.length} blocks`;
+/** Stops work. Resolves when it has ended, in whatever way. */
+async function stopped(works: readonly Work[]): Promise<void> {
+  for (const { abort } of works) abort.abort();
+  await Promise.all(works.map(({ done }) => done));
+}
+

@@ -26,7 +26,6 @@ export class Scrubber {
   /** ULIDs, when (monotonic) they were read last. A block counts as read when it was made: it was verified then. */
   readonly #readMs = new Map<string, number>();
   blocksTotal = 0;
-  damagedTotal = 0;
 
   constructor(options: ScrubberOptions) {
     this.#options = options;
@@ -52,7 +51,6 @@ export class Scrubber {
     const damage = await keeper.verify(ulid, signal);
     this.#readMs.set(ulid, clock.monotonicMs());
     this.blocksTotal++;
-    if (damage !== undefined) this.damagedTotal++;
     log.debug({ operation: "scrub", block: ulid, damage }, "block was read through");
   }
 }
