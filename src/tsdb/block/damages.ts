@@ -8,6 +8,8 @@ export interface BlockDamage {
   readonly file: string;
   readonly offsetBytes: number;
   readonly message: string;
+  /** The disk failed to read it, which may pass. */
+  readonly isReadFailure?: true;
 }
 
 /** A file that is nothing but damage has any number of faults; more than this many help nobody. */
@@ -22,17 +24,17 @@ export class Damages {
     this.#dir = dir;
   }
 
-  add(file: string, offsetBytes: number, message: string): void {
+  add(file: string, offsetBytes: number, message: string, isReadFailure = false): void {
     const place = `${file}/${offsetBytes}`;
     if (this.#places.has(place) || this.found.length >= DAMAGES_MAX) return;
     this.#places.add(place);
-    this.found.push({ file, offsetBytes, message });
+    this.found.push({ file, offsetBytes, message, ...(isReadFailure && { isReadFailure }) });
   }
 
   /** Rethrows what is no damage. */
   addError(error: unknown): void {
-    const { path, offsetBytes, reason } = damageOf(error);
-    this.add(relative(this.#dir, path), offsetBytes, reason);
+    const { path, offsetBytes, reason, isReadFailure } = damageOf(error);
+    this.add(relative(this.#dir, path), offsetBytes, reason, isReadFailure);
   }
 
   /** @returns what `run` returns; undefined when it came upon damage */

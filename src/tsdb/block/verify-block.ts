@@ -3,6 +3,7 @@
  * and hash of the samples against what is found, the index against itself and against the chunks.
  */
 import { basename, join } from "node:path/posix";
+import { errnoOf } from "../../base/errors.ts";
 import type { Vfs } from "../../base/vfs.ts";
 import { CorruptBlockError } from "../index/corrupt.ts";
 import { SERIES_ALIGN } from "../index/format.ts";
@@ -73,8 +74,9 @@ function filesOf(vfs: Vfs, dir: string, manifest: Manifest | undefined, damages:
   let chunkFiles: string[] = [];
   try {
     chunkFiles = vfs.listSync(join(dir, CHUNKS_DIR)).map((name) => join(CHUNKS_DIR, name));
-  } catch {
-    damages.add(CHUNKS_DIR, 0, "it cannot be listed");
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT") throw error;
+    damages.add(CHUNKS_DIR, 0, "it is missing");
   }
   if (manifest === undefined) return [INDEX_FILE, ...chunkFiles.filter((path) => isChunkFileName(basename(path)))];
   const known = manifest.files.map(({ path }) => path);

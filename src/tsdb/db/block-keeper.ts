@@ -135,7 +135,8 @@ export class BlockKeeper {
 
   /**
    * Reads a block through. When its index or what describes it is damaged it is set aside. When only chunks are, queries are
-   * warned of just those and served all others: one flipped bit does not take days of all series away.
+   * warned of just those and served all others: one flipped bit does not take days of all series away. Nor does a disk that
+   * fails to read: what it fails with now may be whole, and is judged when it can be read.
    * @returns what is wrong with it
    */
   async verify(ulid: string, signal: AbortSignal): Promise<string | undefined> {
@@ -151,7 +152,9 @@ export class BlockKeeper {
     }
     const [damage] = damages;
     const reason = damage && `${damage.file} at byte ${damage.offsetBytes}: ${damage.message}`;
-    const isServable = damages.every(({ file }) => file.startsWith(`${CHUNKS_DIR}/`));
+    const isServable =
+      damages.some(({ isReadFailure }) => isReadFailure) ||
+      damages.every(({ file }) => file.startsWith(`${CHUNKS_DIR}/`));
     if (isServable) this.#judge(ulid, reason);
     else await this.quarantine(ulid, reason!);
     return reason;
@@ -166,7 +169,7 @@ export class BlockKeeper {
     else
       log.error(
         { operation: "verify", block: ulid },
-        `Block ${ulid} has damaged chunks; queries that need them are warned, all else of it is served: ${damage}`,
+        `Not all of block ${ulid} can be read; queries that need it all are warned, what can be is served: ${damage}`,
       );
   }
 
@@ -177,11 +180,11 @@ export class BlockKeeper {
   }
 }
 
-export const countOf = (ulids: readonly string[]): string =>
-  ulids.length === 1 ? ulids[0]! : `${ulids.length} blocks`;
 /** Stops work. Resolves when it has ended, in whatever way. */
 async function stopped(works: readonly Work[]): Promise<void> {
   for (const { abort } of works) abort.abort();
   await Promise.all(works.map(({ done }) => done));
 }
 
+export const countOf = (ulids: readonly string[]): string =>
+  ulids.length === 1 ? ulids[0]! : `${ulids.length} blocks`;

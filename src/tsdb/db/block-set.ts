@@ -10,8 +10,6 @@ import { Views } from "./views.ts";
 export interface KnownBlock extends LoadedBlock {
   /** Goes up when its tombstones are replaced. */
   readonly tombstonesVersion: number;
-  /** What was found damaged of its chunks: all else is served, and it is merged with nothing. */
-  readonly damage?: string | undefined;
 }
 
 export interface BlockChange {
@@ -23,7 +21,7 @@ export interface BlockChange {
   /** In-order samples of the head before this time are in blocks from now on. */
   readonly headFloorMs?: number;
   readonly missing?: readonly MissingRange[];
-  /** What a block was found to be like: some of its chunks damaged, or, without a reason, none. */
+  /** What a block was found to be like: why not all of it can be read, or, without a reason, sound. */
   readonly judged?: { readonly ulid: string; readonly damage: string | undefined };
 }
 

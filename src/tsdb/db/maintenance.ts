@@ -141,6 +141,8 @@ export class Maintenance {
     this.#flushing.start();
     this.#compaction.start();
     this.#scrubbing.start();
+    // What the disk failed to read at the start is looked at again.
+    for (const { meta, damage } of this.blocks.all) if (damage !== undefined) this.#verify(meta.ulid);
   }
 
   /** Stops everything within moments; what was under way leaves nothing that counts. */
@@ -173,8 +175,11 @@ export class Maintenance {
 
   /** A query found a block damaged. It is looked at as a whole, once. */
   suspect(ulid: string): void {
+    if (this.blocks.find(ulid)?.damage === undefined) this.#verify(ulid);
+  }
+
+  #verify(ulid: string): void {
     if (this.#suspects.has(ulid) || this.#closing.signal.aborted) return;
-    if (this.blocks.find(ulid)?.damage !== undefined) return;
     this.#suspects.add(ulid);
     const { log } = this.#options;
     this.#keeper

@@ -163,7 +163,7 @@ export const metricRows: readonly MetricRow[] = [
   ),
   gauge(
     "tsdb_blocks_damaged",
-    "Blocks with damaged chunks; all else of them is served.",
+    "Blocks of which not all can be read; what can be is served.",
     ({ stats }) => stats.maintenance.blocksDamaged,
   ),
   gauge(

@@ -1,5 +1,5 @@
 /** What reading a block throws when its bytes are not as they were written. */
-import { TsdbError } from "../../base/errors.ts";
+import { errnoOf, TsdbError } from "../../base/errors.ts";
 
 export class CorruptBlockError extends TsdbError {
   /** The file, with the directory of its block. */
@@ -16,6 +16,11 @@ export class CorruptBlockError extends TsdbError {
     this.path = path;
     this.offsetBytes = offsetBytes;
     this.reason = reason;
+  }
+
+  /** The disk failed to read it. That may pass: what was written may be there still, whole. */
+  get isReadFailure(): boolean {
+    return errnoOf(this.cause) === "EIO";
   }
 }
 

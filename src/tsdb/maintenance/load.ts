@@ -2,14 +2,15 @@
  * What a start does with the blocks directory: what was half made or half removed goes, damaged blocks are set aside, blocks
  * that went into others go, and the rest is opened once. A second load finds nothing more to do.
  */
-import { join } from "node:path/posix";
+import { join, relative } from "node:path/posix";
 import { TsdbError } from "../../base/errors.ts";
 import { removeTree } from "../../base/remove-tree.ts";
 import type { Vfs } from "../../base/vfs.ts";
 import { TOMBSTONES_FILE } from "../block/block-files.ts";
-import { BlockReader } from "../block/block-reader.ts";
+import { BlockReader, readBlockMeta } from "../block/block-reader.ts";
 import { compareBlocks } from "../compact/plan.ts";
 import { supersededBlocks } from "../compact/superseded.ts";
+import { CorruptBlockError } from "../index/corrupt.ts";
 import { PageCache } from "../index/page-cache.ts";
 import { isUlid } from "../model/ulid.ts";
 import {
@@ -49,9 +50,12 @@ export async function load(_job: JobOf<"load">, context: JobContext): Promise<Jo
   }
 
   const superseded = supersededBlocks(loaded.map(({ meta }) => meta));
-  if (superseded.size > 0) {
-    log.info({ operation: "load", blocks: [...superseded] }, "removing blocks that went into others");
-    await removeBlocks(vfs, blocksDir, superseded);
+  // What went into a block that cannot be read is not served beside it, and stays: it may be all that is left.
+  const sound = loaded.filter(({ damage }) => damage === undefined);
+  const removable = supersededBlocks(sound.map(({ meta }) => meta));
+  if (removable.size > 0) {
+    log.info({ operation: "load", blocks: [...removable] }, "removing blocks that went into others");
+    await removeBlocks(vfs, blocksDir, removable);
   }
   const blocks = loaded.filter(({ meta }) => !superseded.has(meta.ulid));
   return {
@@ -68,7 +72,13 @@ async function removeTemporaryDirs(vfs: Vfs, dir: string): Promise<void> {
 
 async function openOrSetAside(context: JobContext, blocksDir: string, ulid: string): Promise<LoadedBlock | undefined> {
   try {
-    return await describeBlock(context.vfs, join(blocksDir, ulid));
+    const block = await describeBlock(context.vfs, join(blocksDir, ulid));
+    if (block.damage !== undefined)
+      context.log.error(
+        { operation: "load", block: ulid },
+        `The disk fails to read block ${ulid}, which stays where it is: ${block.damage}`,
+      );
+    return block;
   } catch (error) {
     if (!(error instanceof TsdbError) || error.code !== "BLOCK_CORRUPT") throw error;
     await moveToQuarantine(context, ulid, error.message);
@@ -76,21 +86,38 @@ async function openOrSetAside(context: JobContext, blocksDir: string, ulid: stri
   }
 }
 
-/** Opens a block for what is to be known of it. @throws CorruptBlockError */
+/**
+ * Opens a block for what is to be known of it. One that the disk fails to read may be whole: as long as meta.json tells its
+ * range and what went into it, it stays, so that nothing is deleted or merged past it.
+ * @throws CorruptBlockError
+ */
 async function describeBlock(vfs: Vfs, dir: string): Promise<LoadedBlock> {
   const unfinished = join(dir, `${TOMBSTONES_FILE}.tmp`);
   if (await isThere(vfs, unfinished)) await vfs.remove(unfinished);
-  const block = BlockReader.open(vfs, dir, new PageCache(CACHE_BYTES));
+  const sizeBytes = await sizeOfTree(vfs, dir);
   try {
-    const numTombstones = block.readTombstones().intervalCount;
-    const { meta } = block;
-    return {
+    const block = BlockReader.open(vfs, dir, new PageCache(CACHE_BYTES));
+    try {
+      const numTombstones = block.readTombstones().intervalCount;
+      const { meta } = block;
       // They are replaced while the block and its meta.json stay.
-      meta: { ...meta, stats: { ...meta.stats, numTombstones } },
-      sizeBytes: await sizeOfTree(vfs, dir),
-      hasTombstones: numTombstones > 0,
+      return {
+        meta: { ...meta, stats: { ...meta.stats, numTombstones } },
+        sizeBytes,
+        hasTombstones: numTombstones > 0,
+      };
+    } finally {
+      block.close();
+    }
+  } catch (error) {
+    if (!(error instanceof CorruptBlockError && error.isReadFailure)) throw error;
+    // Read again if need be: whether it has tombstones is not known.
+    const { meta } = readBlockMeta(vfs, dir);
+    return {
+      meta,
+      sizeBytes,
+      hasTombstones: true,
+      damage: `${relative(dir, error.path)} at byte ${error.offsetBytes}: ${error.reason}`,
     };
-  } finally {
-    block.close();
   }
 }

@@ -78,6 +78,8 @@ export interface LoadedBlock {
   readonly sizeBytes: number;
   /** Whether some of its samples are deleted and still there. */
   readonly hasTombstones: boolean;
+  /** Why not all of it can be read: queries are warned of what they miss, and it is merged with nothing. */
+  readonly damage?: string | undefined;
 }
 
 export interface JobResults {

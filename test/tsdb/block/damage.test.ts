@@ -286,3 +286,16 @@ test("a disk that cannot read a page is damage; one that cannot open a file is n
   });
   expect(() => contentOf(openBlock(opening, `/${ULID_A}`))).toThrow("EMFILE");
 });
+
+test("files that cannot be listed are no damage, unless there are none", async () => {
+  const vfs = new MemoryVfs();
+  await writeBlock({ vfs, blocksDir: "/", ulid: ULID_A }, seriesOf(3, 0));
+  const failing = faultyVfs(vfs, {
+    errno: "EMFILE",
+    call: 1,
+    lasting: "once",
+    matches: ({ operation }) => operation === "list",
+  });
+  expect(() => verifyBlock({ vfs: failing, dir: `/${ULID_A}`, memory, check: () => {} })).toThrow(/EMFILE/);
+  expect(verify(vfs).damages).toEqual([]);
+});

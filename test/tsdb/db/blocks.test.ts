@@ -228,6 +228,105 @@ test("a block with a damaged chunk goes on being served, is told of, and is merg
   expect(database.admin.blocks.map(({ meta }) => meta.ulid)).toContain(ulidOf(2));
 });
 
+/** A disk that fails to read a file of a block. */
+const failingToRead = (disk: MemoryVfs, path: string, lasting: "once" | "from then on", isArmed = () => true) =>
+  faultyVfs(disk, {
+    errno: "EIO",
+    call: 1,
+    lasting,
+    matches: (call) => call.operation === "read" && call.path === `${BLOCKS_DIR}/${path}` && isArmed(),
+  });
+const damageOf = (database: Database): string | undefined =>
+  database.admin.blocks.find(({ meta }) => meta.ulid === ulidOf(2))?.damage;
+
+test.each(["index", "tombstones"])(
+  "a block whose %s the disk fails to read at the start stays, is merged with nothing, and is whole when the disk is",
+  async (file) => {
+    const disk = await diskWithBlocks(4);
+    const failing = failingToRead(disk, `${ulidOf(2)}/${file}`, "from then on");
+    const { database, pass } = await open(failing, START_MS + 9 * HOUR_MS);
+    await rest(300);
+    expect(damageOf(database)).toBe(`${file} at byte 0: the disk cannot read it`);
+    expect(database.admin.missing).toEqual([]);
+    await pass();
+    const blocks = [ulidOf(1), ulidOf(2), ulidOf(3), ulidOf(4)];
+    expect(await disk.list(BLOCKS_DIR)).toEqual(blocks);
+    // What is deleted must not come back once it can be read.
+    const part = { selectors: ["a"], mint: START_MS + 2 * HOUR_MS, maxt: START_MS + 3 * HOUR_MS, isDryRun: false };
+    await expect(database.admin.deleteSeries(part)).rejects.toMatchObject({ code: "BLOCK_CORRUPT" });
+    failing.heal();
+    expect(valuesOf(database, disk)).toEqual(minutes(0, 480));
+    await database.close();
+    const again = await open(disk, START_MS + 9 * HOUR_MS);
+    expect(damageOf(again.database)).toBeUndefined();
+    await again.pass();
+    expect(again.database.admin.blocks.map(({ meta }) => meta.compaction.level)).toEqual([2, 1]);
+    expect(valuesOf(again.database, disk)).toEqual(minutes(0, 480));
+  },
+);
+
+test.each(["index", "tombstones", "meta.json", "manifest.json"])(
+  "a block whose %s the disk fails to read once is found whole at the same start",
+  async (file) => {
+    const disk = await diskWithBlocks(3);
+    const failing = failingToRead(disk, `${ulidOf(2)}/${file}`, "once");
+    const { database } = await open(failing, START_MS + 9 * HOUR_MS);
+    await rest(300);
+    expect(failing.failed).toHaveLength(1);
+    expect(damageOf(database)).toBeUndefined();
+    expect(database.admin.missing).toEqual([]);
+    expect(valuesOf(database, disk)).toEqual(minutes(0, 360));
+  },
+);
+
+test("what went into a block that the disk fails to read is neither served beside it nor removed", async () => {
+  const disk = await diskWithBlocks(4);
+  const { database, pass } = await open(disk, START_MS + 9 * HOUR_MS);
+  const reader = database.acquireView();
+  await pass();
+  const merged = database.admin.blocks[0]!.meta.ulid;
+  // The sources are read still: a crash leaves them.
+  const found = disk.kill();
+  reader.release();
+  const names = [ulidOf(1), ulidOf(2), ulidOf(3), ulidOf(4), merged];
+  const failing = failingToRead(found, `${merged}/index`, "from then on");
+  const again = await open(failing, START_MS + 9 * HOUR_MS);
+  expect(again.database.admin.blocks.map(({ meta }) => meta.ulid)).toEqual([merged, ulidOf(4)]);
+  expect((await found.list(BLOCKS_DIR)).sort()).toEqual(names.sort());
+  failing.heal();
+  expect(valuesOf(again.database, found)).toEqual(minutes(0, 480));
+  await again.database.close();
+  await open(found, START_MS + 9 * HOUR_MS);
+  expect((await found.list(BLOCKS_DIR)).sort()).toEqual([ulidOf(4), merged].sort());
+});
+
+test("a block that the disk fails to read while it is verified stays, and is sound again once it is read", async () => {
+  const disk = await diskWithBlocks(3);
+  const maintenance = {
+    compaction: { enabled: false, intervalMs: 300_000, concurrency: 1 },
+    packed: false,
+    scrubIntervalMs: HOUR_MS,
+  };
+  for (const file of ["index", "tombstones", "meta.json", "chunks/000001"]) {
+    let isArmed = false;
+    const failing = failingToRead(disk, `${ulidOf(2)}/${file}`, "from then on", () => isArmed);
+    const { database, clock } = await open(failing, START_MS + 9 * HOUR_MS, { maintenance });
+    isArmed = true;
+    database.admin.suspect(ulidOf(2));
+    await rest(300);
+    expect(damageOf(database), file).toContain("the disk cannot read it");
+    expect(database.admin.missing).toEqual([]);
+    failing.heal();
+    for (let i = 0; i < 120; i++) {
+      clock.advance(60_000);
+      await rest(30);
+    }
+    expect(damageOf(database), file).toBeUndefined();
+    expect(valuesOf(database, disk)).toEqual(minutes(0, 360));
+    await database.close();
+  }
+});
+
 test("a close while blocks are merged ends the merge, and leaves the blocks as they were", async () => {
   for (let turns = 0; turns < 40; turns += 4) {
     const disk = await diskWithBlocks(4);
