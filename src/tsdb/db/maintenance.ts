@@ -239,7 +239,14 @@ export class Maintenance {
         if (head === undefined) throw new TsdbError("OVERLOADED", "All reader slots of the head are taken; try again");
         try {
           const job = { kind: "delete", head, ulids, ...request } as const;
-          const { headRefs, ...found } = await this.board.run<"delete">(job, countOf(ulids), signal);
+          const { headRefs, ...found } = await this.board
+            .run<"delete">(job, countOf(ulids), signal)
+            .catch((thrown: unknown) => {
+              // The tombstones of some may be replaced already: the next attempt finds nothing new to delete in these.
+              const hasBegun = !(thrown instanceof TsdbError && thrown.code === "BAD_QUERY");
+              if (hasBegun && !request.isDryRun) this.blocks.change({ tombstoned: ulids });
+              throw thrown;
+            });
           if (!request.isDryRun) {
             this.blocks.change({ tombstoned: found.ulids });
             await flushSource.delete(headRefs, request.mint, request.maxt);

@@ -327,6 +327,30 @@ test("a block that the disk fails to read while it is verified stays, and is sou
   }
 });
 
+test("what a failed delete has deleted is seen by those who have read the blocks before, and is cleaned", async () => {
+  const disk = await diskWithBlocks(3);
+  let isArmed = false;
+  const failing = failingToRead(disk, `${ulidOf(2)}/index`, "from then on", () => isArmed);
+  const { database } = await open(failing, START_MS + 9 * HOUR_MS);
+  const versions = (): number[] => {
+    const { view, release } = database.acquireView();
+    release();
+    return view.blocks.map(({ tombstonesVersion }) => tombstonesVersion);
+  };
+  const all = { selectors: ["a"], mint: START_MS, maxt: START_MS + 4 * HOUR_MS - 1, isDryRun: false };
+  await expect(database.admin.deleteSeries({ ...all, selectors: ["{"] })).rejects.toMatchObject({ code: "BAD_QUERY" });
+  expect(versions()).toEqual([0, 0, 0]);
+  isArmed = true;
+  await expect(database.admin.deleteSeries(all)).rejects.toMatchObject({ code: "BLOCK_CORRUPT" });
+  expect(versions()).toEqual([1, 1, 0]);
+  failing.heal();
+  // Nothing of the first block is left to be deleted.
+  expect(await database.admin.deleteSeries(all)).toMatchObject({ blocks: [ulidOf(2)], sampleCount: 120 });
+  expect(valuesOf(database, disk)).toEqual(minutes(240, 360));
+  await database.admin.cleanTombstones();
+  expect(database.admin.blocks.map(({ meta }) => meta.ulid)).toEqual([ulidOf(3)]);
+});
+
 test("a close while blocks are merged ends the merge, and leaves the blocks as they were", async () => {
   for (let turns = 0; turns < 40; turns += 4) {
     const disk = await diskWithBlocks(4);
