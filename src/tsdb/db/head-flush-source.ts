@@ -1,6 +1,7 @@
 /** The head with its log and chunk files, as flushes and deletes see them: what is read, let go of, and deleted. */
 import { TsdbError } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
+import { nextTurn } from "../../base/turn.ts";
 import type { Vfs } from "../../base/vfs.ts";
 import type { ChunkFileWriter } from "../head/chunk-files.ts";
 import type { Collector } from "../head/collector.ts";
@@ -50,7 +51,7 @@ export class HeadFlushSource implements FlushSource {
       deleted += seriesCount;
       // Before the next, so that there is room for its record; and what is answered is durable in either mode.
       await wal()?.durable(sequence);
-      await turn();
+      await nextTurn();
     }
     return deleted;
   }
@@ -78,7 +79,7 @@ export class HeadFlushSource implements FlushSource {
     for (let ref = 0; ref < head.seriesNext;) {
       if (signal.aborted) throw new TsdbError("CANCELED", "The database is stopping");
       if (head.dropFlushed(ref, SERIES_PER_TURN) === 0) ref += SERIES_PER_TURN;
-      await turn();
+      await nextTurn();
     }
     const { minTimeMs } = head;
     if (minTimeMs !== undefined && minTimeMs < beforeMs) head.minTimeMs = beforeMs;
@@ -88,6 +89,3 @@ export class HeadFlushSource implements FlushSource {
     log.debug({ operation: "flush", chunk_files: files, wal_segments: logs }, "deleted files that are in blocks");
   }
 }
-
-/** Lets the event loop go round once. */
-const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));

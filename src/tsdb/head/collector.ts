@@ -6,6 +6,7 @@
  */
 import type { Clock, Timer } from "../../base/clock.ts";
 import type { Logger } from "../../base/logger.ts";
+import { nextTurn } from "../../base/turn.ts";
 import { COLLECT } from "../kernel/head-exports.ts";
 import type { HeadMemory } from "../kernel/head-memory.ts";
 
@@ -53,7 +54,7 @@ export class Collector {
       const code = kernel.collectSome(WORK_PER_TURN);
       if (code === COLLECT.done) break;
       if (code === COLLECT.unsynced) await this.#sleep();
-      else await turn();
+      else await nextTurn();
     }
     const series = memory.i64(at.H_SERIES_COLLECTED) - collectedBefore;
     if (series === 0) return;
@@ -74,6 +75,3 @@ export class Collector {
     });
   }
 }
-
-/** Lets the event loop go round once. */
-const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));

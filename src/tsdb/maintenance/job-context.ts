@@ -5,6 +5,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { TsdbError } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
+import { nextTurn } from "../../base/turn.ts";
 import type { Vfs } from "../../base/vfs.ts";
 import type { JobKind, JobOf, JobProgress, JobResults } from "./protocol.ts";
 
@@ -55,7 +56,7 @@ export function jobContext(
     async pause() {
       check();
       if (clock.monotonicMs() < turnEndsMs) return;
-      await new Promise<void>((resolve) => void setImmediate(resolve));
+      await nextTurn();
       turnEndsMs = clock.monotonicMs() + TURN_MS;
       check();
     },

@@ -16,6 +16,7 @@
 import type { Clock, Timer } from "../../base/clock.ts";
 import { messageOf, TsdbError } from "../../base/errors.ts";
 import type { Logger } from "../../base/logger.ts";
+import { nextTurn } from "../../base/turn.ts";
 import type { Vfs } from "../../base/vfs.ts";
 import { encodeMark, segmentName } from "./format.ts";
 import { createSegment, type OpenSegment } from "./open-segment.ts";
@@ -157,7 +158,7 @@ export class WalWriter {
       await this.committed(sequence);
       this.requestSync();
       await this.#syncing?.catch(() => undefined);
-      if (this.#synced < sequence) await new Promise(setImmediate);
+      if (this.#synced < sequence) await nextTurn();
     }
   }
 
@@ -266,7 +267,7 @@ export class WalWriter {
     for (let turn = 0; turn < REGROUP_TURNS_MAX; turn++) {
       if (this.#isClosing || this.#syncFailure !== undefined) return;
       if ((this.#gathering?.count ?? 0) >= this.#lastCount) return;
-      await new Promise(setImmediate);
+      await nextTurn();
     }
   }
 
