@@ -11,6 +11,7 @@ import { join } from "node:path/posix";
 import type { Timer } from "../base/clock.ts";
 import { messageOf, TsdbError } from "../base/errors.ts";
 import { removeTemporaries } from "../base/replace-file.ts";
+import { Admin } from "./db/admin.ts";
 import type {
   AdminApi,
   DamageReport,
@@ -72,6 +73,7 @@ export class Database implements DatabaseApi {
   readonly #controls: Controls;
   readonly #disk: DiskSpace;
   readonly #maintenance: Maintenance;
+  readonly admin: AdminApi;
   #phase: Phase = "starting";
   #replay: ReplayProgress = {
     segmentsTotal: 0,
@@ -142,6 +144,14 @@ export class Database implements DatabaseApi {
       random,
       clock,
       log,
+    });
+    this.admin = new Admin({
+      controls: this.#controls,
+      maintenance: this.#maintenance,
+      isOpen: () => this.#phase === "open",
+      state: () => this.state,
+      facts: () => this.facts,
+      mustBeWritable: () => this.#mustBeWritable(),
     });
   }
 
@@ -354,54 +364,6 @@ export class Database implements DatabaseApi {
       isDiskFull: this.#disk.isFull || isOutOfSpaceOnly,
       isManual: this.#controls.isReadOnly,
     };
-  }
-
-  readonly admin: AdminApi = ((database: Database) => ({
-    setReadOnly: (isReadOnly) => database.#whenOpen(() => database.#setReadOnly(isReadOnly)),
-    get retention() {
-      return database.#controls.retention;
-    },
-    setRetention: (change) => database.#whenOpen(() => database.#controls.setRetention(change)),
-    get blocks() {
-      return database.#maintenance.blocks.all;
-    },
-    get missing() {
-      return database.#maintenance.blocks.missing;
-    },
-    get jobs() {
-      return database.#maintenance.board.running;
-    },
-    compact: () => database.#whenChangeable(() => database.#maintenance.compact()),
-    deleteSeries: (request) => {
-      // Counting changes nothing, so it may be done in every state that reads.
-      if (request.isDryRun) return database.#whenOpen(() => database.#maintenance.deleteSeries(request));
-      return database.#whenChangeable(() => {
-        // A delete is a record of the log, as a write is.
-        database.#mustBeWritable();
-        return database.#maintenance.deleteSeries(request);
-      });
-    },
-    cleanTombstones: () => database.#whenChangeable(() => database.#maintenance.cleanTombstones()),
-    suspect: (ulid) => database.#maintenance.suspect(ulid),
-    snapshot: (skipHead) => database.#whenOpen(() => database.#maintenance.snapshot(skipHead)),
-  }))(this);
-
-  async #setReadOnly(isReadOnly: boolean): Promise<void> {
-    await this.#controls.setReadOnly(isReadOnly);
-    if (isReadOnly) await this.#maintenance.pause();
-  }
-
-  /** Not while the database is read-only by hand: whoever copies its files may rely on them. */
-  #whenChangeable<T>(run: () => Promise<T>): Promise<T> {
-    return this.#whenOpen(() => {
-      if (!this.#controls.isReadOnly) return run();
-      throw new TsdbError("READ_ONLY", meaningOf("readonly-manual", this.facts).text);
-    });
-  }
-
-  async #whenOpen<T>(run: () => Promise<T>): Promise<T> {
-    if (this.#phase !== "open") throw new TsdbError("NOT_READY", meaningOf(this.state, this.facts).text);
-    return run();
   }
 
   reconfigure({ retention, diskReserveBytes, maintenance }: ReloadableOptions): void {
