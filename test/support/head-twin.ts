@@ -15,6 +15,15 @@ export interface TwinLimits {
   readonly outOfOrderWindowMs?: number;
 }
 
+/** Those of a server where they are about one request, and of times as good as none. */
+export const WIDE_LIMITS: TwinLimits = {
+  labelsPerSeriesMax: 40,
+  labelNameBytesMax: 256,
+  labelValueBytesMax: 4096,
+  seriesPerRequestMax: 50_000,
+  retentionMs: 2 ** 45,
+};
+
 /** A sample that came after a newer one of its series, or when the head's floor was above it. */
 export interface TwinLateSample extends TwinSample {
   readonly sequence: number;

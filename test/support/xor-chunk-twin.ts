@@ -2,6 +2,8 @@
  * Prometheus' XOR chunks by the book (tsdb/docs/format/chunks.md, tsdb/chunkenc/xor.go), over a string of bits and with
  * BigInts: what the kernel's encoder and decoder must agree with bit for bit.
  */
+import { BitReader } from "./bit-reader.ts";
+
 export interface XorSample {
   readonly timestampMs: bigint;
   /** The bits of the value. */
@@ -74,33 +76,8 @@ export function encodeXorChunk(samples: readonly XorSample[]): Uint8Array {
 
 /** @throws Error when the chunk ends too soon or contradicts itself */
 export function decodeXorChunk(chunk: Uint8Array): XorSample[] {
-  let at = 0;
-  const take = (width: number): bigint => {
-    let value = 0n;
-    for (let i = 0; i < width; i++, at++) {
-      const byte = chunk[at >> 3];
-      if (byte === undefined) throw new Error("the chunk ends too soon");
-      value = (value << 1n) | BigInt((byte >> (7 - (at & 7))) & 1);
-    }
-    return value;
-  };
-  const takeVarint = (): bigint => {
-    let value = 0n;
-    for (let shift = 0n; shift < 70n; shift += 7n) {
-      const byte = take(8);
-      value |= (byte & 127n) << shift;
-      if (byte < 128n && value >= 2n ** 64n) throw new Error("a varint of more than 64 bits");
-      if (byte < 128n) return value;
-    }
-    throw new Error("a varint of more than ten bytes");
-  };
-  /** How many of `max` ones stand before the first zero; the zero is taken too. */
-  const takeOnes = (max: number): number => {
-    for (let ones = 0; ones < max; ones++) if (take(1) === 0n) return ones;
-    return max;
-  };
-
-  const count = Number(take(16));
+  const reader = new BitReader(chunk);
+  const count = Number(reader.take(16));
   const samples: XorSample[] = [];
   let timestampMs = 0n;
   let delta = 0n;
@@ -109,30 +86,24 @@ export function decodeXorChunk(chunk: Uint8Array): XorSample[] {
   let window = { leading: 0, trailing: 0 };
   for (let i = 0; i < count; i++) {
     if (i === 0) {
-      const zigzag = takeVarint();
-      timestampMs = (zigzag & 1n) === 0n ? zigzag >> 1n : -((zigzag + 1n) >> 1n);
-      value = take(64);
+      timestampMs = reader.varint();
+      value = reader.take(64);
     } else {
-      if (i === 1) delta = signed(takeVarint());
+      if (i === 1) delta = signed(reader.uvarint());
       else {
-        const ones = takeOnes(4);
+        const ones = reader.ones(4);
         if (ones > 0) {
           const width = WIDTHS[ones - 1]!.bits;
-          const raw = take(width);
+          const raw = reader.take(width);
           // The range leans to the positive side: only above half of it a number is negative.
           const change = raw > 1n << BigInt(width - 1) || width === 64 ? BigInt.asIntN(width, raw) : raw;
           delta = signed(delta + change);
         }
       }
       timestampMs = signed(timestampMs + delta);
-      const ones = takeOnes(2);
-      if (ones === 2) {
-        const leading = Number(take(5));
-        const significant = Number(take(6)) || 64;
-        if (leading + significant > 64) throw new Error("a window of more than 64 bits");
-        window = { leading, trailing: 64 - leading - significant };
-      }
-      if (ones > 0) value ^= take(64 - window.leading - window.trailing) << BigInt(window.trailing);
+      const ones = reader.ones(2);
+      if (ones === 2) window = reader.window();
+      if (ones > 0) value ^= reader.take(64 - window.leading - window.trailing) << BigInt(window.trailing);
     }
     samples.push({ timestampMs, value });
   }

@@ -20,14 +20,12 @@ export interface CodecExports {
   // xor.ts
   /** @returns the number of samples, or -1 when the chunk is malformed or has more than countMax */
   xorDecode(chunk: number, chunkBytes: number, times: number, values: number, countMax: number): number;
-  xorSampleCount(chunk: number, chunkBytes: number): number;
   /** @returns the length of the chunk at `out`; `state` is 64 bytes of scratch */
   xorEncode(times: number, values: number, count: number, out: number, state: number): number;
 
   // xor2.ts
   /** @returns the number of samples, or -1 when the chunk is malformed or has more than countMax */
   xor2Decode(chunk: number, chunkBytes: number, times: number, values: number, countMax: number): number;
-  xor2SampleCount(chunk: number, chunkBytes: number): number;
 
   // packed.ts
   /**
@@ -45,7 +43,6 @@ export interface CodecExports {
   rawEncode(times: number, values: number, count: number, out: number): number;
   /** @returns the number of samples, or -1 when the chunk is malformed or has more than countMax */
   rawDecode(chunk: number, chunkBytes: number, times: number, values: number, countMax: number): number;
-  rawSampleCount(chunk: number, chunkBytes: number): number;
 
   // decode-chunk.ts: chunks of any encoding (storage.ts)
   /** @returns how many samples the chunk says it holds; 0 when its bytes cannot, or the encoding is unknown */

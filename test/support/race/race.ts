@@ -10,7 +10,7 @@ import { Worker } from "node:worker_threads";
 import { chunkFileName } from "../../../src/tsdb/head/chunk-file-format.ts";
 import { loadKernelModule } from "../../../src/tsdb/kernel/load.ts";
 import type { Matcher } from "../../../src/tsdb/model/matcher.ts";
-import type { TwinLimits } from "../head-twin.ts";
+import { type TwinLimits, WIDE_LIMITS } from "../head-twin.ts";
 import { KernelHead } from "../kernel-head.ts";
 import { Random } from "../random.ts";
 import { writeRequest } from "../remote-write-twin.ts";
@@ -65,14 +65,7 @@ export interface RaceResult {
   readonly findings: readonly string[];
 }
 
-const LIMITS: TwinLimits = {
-  labelsPerSeriesMax: 40,
-  labelNameBytesMax: 256,
-  labelValueBytesMax: 4096,
-  seriesPerRequestMax: 50_000,
-  retentionMs: 2 ** 45,
-  outOfOrderWindowMs: SAMPLES_PER_REQUEST * STEP_MS,
-};
+const LIMITS: TwinLimits = { ...WIDE_LIMITS, outOfOrderWindowMs: SAMPLES_PER_REQUEST * STEP_MS };
 const CHUNK_FILE_BYTES = 2 ** 20;
 /** Samples of each series that are kept, and files that outlive what is in them by far. */
 const SAMPLES_KEPT = 2000;

@@ -2,19 +2,12 @@
 import { expect, test } from "vitest";
 import { COLLECT } from "../../../src/tsdb/kernel/head-exports.ts";
 import { loadKernelModule } from "../../../src/tsdb/kernel/load.ts";
-import type { TwinLimits } from "../../support/head-twin.ts";
+import { WIDE_LIMITS } from "../../support/head-twin.ts";
 import { KernelHead } from "../../support/kernel-head.ts";
 import { type ByteLabel, type TwinSeries, writeRequest } from "../../support/remote-write-twin.ts";
 
 const NOW_MS = Date.UTC(2026, 0, 1);
 const MINUTE_MS = 60_000;
-const LIMITS: TwinLimits = {
-  seriesPerRequestMax: 50_000,
-  labelsPerSeriesMax: 40,
-  labelNameBytesMax: 256,
-  labelValueBytesMax: 4096,
-  retentionMs: 2 ** 45,
-};
 const WORK = 4096;
 const SLOT = 2;
 
@@ -58,7 +51,7 @@ const sizes = (head: KernelHead): { used: number; touched: number } => ({
 });
 
 test("after three replacements of all series the head takes as much memory as before, and no more was touched", () => {
-  const head = new KernelHead({ module: loadKernelModule(), limits: LIMITS, decodedBytesMax: 16 * 2 ** 20 });
+  const head = new KernelHead({ module: loadKernelModule(), limits: WIDE_LIMITS, decodedBytesMax: 16 * 2 ** 20 });
   const count = 100_000;
   const parts = 10;
   const heapStart = sizes(head).touched;
@@ -86,7 +79,7 @@ test("after three replacements of all series the head takes as much memory as be
 });
 
 test("at the memory limit new series are taken again once others were collected", () => {
-  const head = new KernelHead({ limits: LIMITS, memoryBytesMax: 4 * 2 ** 20 });
+  const head = new KernelHead({ limits: WIDE_LIMITS, memoryBytesMax: 4 * 2 ** 20 });
   const accepted = (first: number, timeMs: number): number => {
     const series = Array.from({ length: 500 }, (_, i) => ({
       labels: labelsOf(0, first + i),
@@ -111,7 +104,7 @@ test("at the memory limit new series are taken again once others were collected"
 });
 
 test("a view keeps what was collected, and all of it is free when the view ends", () => {
-  const head = new KernelHead({ limits: LIMITS });
+  const head = new KernelHead({ limits: WIDE_LIMITS });
   const { kernel, memory } = head;
   const labels = Array.from({ length: 2000 }, (_, i) => labelsOf(0, i));
   ingest(head, labels, NOW_MS);
@@ -140,7 +133,7 @@ test("a view keeps what was collected, and all of it is free when the view ends"
 });
 
 test("the log declares a pair anew when its id was used for another before", () => {
-  const head = new KernelHead({ limits: LIMITS });
+  const head = new KernelHead({ limits: WIDE_LIMITS });
   const one = (value: string): ByteLabel[] => [
     ["__name__", "up"],
     ["host", value],

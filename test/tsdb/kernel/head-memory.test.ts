@@ -4,19 +4,12 @@ import { expect, test } from "vitest";
 import { INGEST, REPLAY } from "../../../src/tsdb/kernel/head-exports.ts";
 import { HeadMemory } from "../../../src/tsdb/kernel/head-memory.ts";
 import { instantiateKernel, loadKernelModule } from "../../../src/tsdb/kernel/load.ts";
-import type { TwinLimits } from "../../support/head-twin.ts";
+import { WIDE_LIMITS } from "../../support/head-twin.ts";
 import { KernelHead } from "../../support/kernel-head.ts";
 import { type ByteLabel, type TwinSample, writeRequest } from "../../support/remote-write-twin.ts";
 
 const NOW_MS = Date.UTC(2026, 0, 1);
 const HOUR_MS = 3_600_000;
-const LIMITS: TwinLimits = {
-  seriesPerRequestMax: 50_000,
-  labelsPerSeriesMax: 40,
-  labelNameBytesMax: 256,
-  labelValueBytesMax: 4096,
-  retentionMs: 2 ** 45,
-};
 const SLOT = 2;
 const ALL = Number.MAX_SAFE_INTEGER;
 
@@ -36,7 +29,7 @@ function store(head: KernelHead, host: string, samples: readonly TwinSample[]): 
 }
 
 test("nothing is let go of while a reader is pinned, when the count of epochs begins anew either", () => {
-  const head = new KernelHead({ limits: LIMITS });
+  const head = new KernelHead({ limits: WIDE_LIMITS });
   const { kernel, memory } = head;
   const reclaimed = (): number => memory.i64(memory.at.H_CELLS_RECLAIMED);
   memory.setU32(memory.at.H_EPOCH, 0xffff_fffe);
@@ -60,7 +53,7 @@ test("nothing is let go of while a reader is pinned, when the count of epochs be
 test("a series may have more than 65,535 full chunks, in files numbered beyond 65,535", () => {
   // One sample in each range of two hours makes a chunk of each; the list's length once was a u16, and overflowed into
   // the count of entries that are dropped.
-  const head = new KernelHead({ limits: LIMITS, decodedBytesMax: 2 * 2 ** 20, chunkFileBytesMax: 2 ** 18 });
+  const head = new KernelHead({ limits: WIDE_LIMITS, decodedBytesMax: 2 * 2 ** 20, chunkFileBytesMax: 2 ** 18 });
   const { memory } = head;
   memory.setU32(memory.at.H_CHUNK_FILE_INDEX, 65_530);
   const chunks = 70_000;
@@ -87,7 +80,7 @@ test("a series may have more than 65,535 full chunks, in files numbered beyond 6
 test("when the memory is full, new series are refused and known ones go on", () => {
   // 128 MiB are kept for known series, so there is little more than that behind the fixed regions.
   const pageCount = (740 * 2 ** 20) / 65_536;
-  const head = new KernelHead({ limits: LIMITS, decodedBytesMax: 2 ** 20, pageCount });
+  const head = new KernelHead({ limits: WIDE_LIMITS, decodedBytesMax: 2 ** 20, pageCount });
   const request = (first: number, timestampMs: number): Uint8Array =>
     writeRequest(
       Array.from({ length: 200 }, (_, i) => ({
@@ -111,7 +104,7 @@ test("when the memory is full, new series are refused and known ones go on", () 
 });
 
 test("a request that the heap has no cells for is refused before anything is stored", () => {
-  const head = new KernelHead({ limits: LIMITS });
+  const head = new KernelHead({ limits: WIDE_LIMITS });
   store(head, "a", [sample(NOW_MS)]);
   // As if all but a little had been handed out.
   const { memory } = head;
@@ -130,7 +123,7 @@ test("limits that leave no room for a head are refused when it is made", () => {
 });
 
 test("no series is made for samples of which none can be stored", () => {
-  const head = new KernelHead({ limits: { ...LIMITS, retentionMs: HOUR_MS } });
+  const head = new KernelHead({ limits: { ...WIDE_LIMITS, retentionMs: HOUR_MS } });
   const samples = [sample(NOW_MS - 2 * HOUR_MS), sample(NOW_MS + HOUR_MS)];
   expect(head.ingest(writeRequest([{ labels: labels("a"), samples }]), NOW_MS)).toEqual({
     accepted: 0,
@@ -144,7 +137,7 @@ test("no series is made for samples of which none can be stored", () => {
 });
 
 test("at the memory limit new series are refused, and known ones go on", () => {
-  const head = new KernelHead({ limits: LIMITS, memoryBytesMax: 4 * 2 ** 20 });
+  const head = new KernelHead({ limits: WIDE_LIMITS, memoryBytesMax: 4 * 2 ** 20 });
   let known = 0;
   for (; known < 1_000_000; known += 100) {
     const series = Array.from({ length: 100 }, (_, i) => ({
@@ -170,7 +163,7 @@ test("at the memory limit new series are refused, and known ones go on", () => {
 });
 
 test("replay asks for full chunks to be taken away when there is no room for more, and goes on then", () => {
-  const source = new KernelHead({ limits: LIMITS });
+  const source = new KernelHead({ limits: WIDE_LIMITS });
   // Each sample but the first of a series fills a chunk.
   const perSeries = 100;
   const request = (i: number): Uint8Array =>
@@ -180,7 +173,7 @@ test("replay asks for full chunks to be taken away when there is no room for mor
         samples: Array.from({ length: perSeries }, (_sample, n) => sample(NOW_MS + (i * perSeries + n) * 2 * HOUR_MS)),
       })),
     );
-  const target = new KernelHead({ limits: LIMITS });
+  const target = new KernelHead({ limits: WIDE_LIMITS });
   const buffer = target.memory.u32(target.memory.at.H_WAL_BUFFER_0);
   let asked = 0;
   for (let i = 0; i < 9; i++) {
@@ -205,7 +198,7 @@ test("replay asks for full chunks to be taken away when there is no room for mor
 });
 
 test("a reader writes to nothing but its own scratch and slot", () => {
-  const head = new KernelHead({ limits: LIMITS, decodedBytesMax: 2 ** 16 });
+  const head = new KernelHead({ limits: WIDE_LIMITS, decodedBytesMax: 2 ** 16 });
   for (let i = 0; i < 300; i++) store(head, `h${i % 40}`, [sample(NOW_MS + i * 1000, BigInt(i))]);
   store(
     head,
@@ -237,9 +230,9 @@ test("a reader writes to nothing but its own scratch and slot", () => {
 });
 
 test("an instance keeps nothing outside its memory: two heads in one process do not know of each other", () => {
-  const first = new KernelHead({ limits: LIMITS });
+  const first = new KernelHead({ limits: WIDE_LIMITS });
   store(first, "a", [sample(NOW_MS)]);
-  const second = new KernelHead({ limits: LIMITS });
+  const second = new KernelHead({ limits: WIDE_LIMITS });
   store(second, "b", [sample(NOW_MS)]);
   // Attaching writes nothing: a data segment would be written to the shared memory again.
   const before = first.memory.bytes.slice(0, 2 ** 17);

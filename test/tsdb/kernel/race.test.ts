@@ -19,7 +19,10 @@ test("readers that race the writer, and die at any point, see no torn sample, la
   expect(result.seriesCollected).toBeGreaterThan(0);
 });
 
-test("without epochs the same race sees torn reads", async () => {
+test.each([
+  { without: "epochs", sees: "torn reads", options: { withoutEpochs: true } },
+  { without: "views", sees: "labels of other series", options: { withoutViews: true } },
+])("without $without the same race sees $sees", async ({ options }) => {
   const seed = seedFromEnv();
   const result = await race({
     seed,
@@ -29,22 +32,7 @@ test("without epochs the same race sees torn reads", async () => {
     readersKilled: 0,
     readers: 2,
     debug: true,
-    withoutEpochs: true,
-  });
-  expect(result.torn, `seed ${seed}`).toBeGreaterThan(0);
-});
-
-test("without views the same race sees labels of other series", async () => {
-  const seed = seedFromEnv();
-  const result = await race({
-    seed,
-    seconds: 50,
-    cells: 0,
-    samplesRead: 0,
-    readersKilled: 0,
-    readers: 2,
-    debug: true,
-    withoutViews: true,
+    ...options,
   });
   expect(result.torn, `seed ${seed}`).toBeGreaterThan(0);
 });

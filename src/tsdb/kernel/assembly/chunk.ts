@@ -49,6 +49,10 @@ const CHUNK_BYTES_MAX: u32 = COUNT_BYTES + 10 + 8 + (145 * CHUNK_SAMPLES + 7) / 
 const ENTRY_ROOM_MAX: u32 = CHUNK_ENTRY_HEADER_BYTES + CHUNK_BYTES_MAX + CELL_PAYLOAD;
 
 @inline
+export function loadOpen(hot: SeriesHot): u64 {
+  return atomic.load<u64>(changetype<usize>(hot) + offsetof<SeriesHot>("open"));
+}
+@inline
 function publishOpen(hot: SeriesHot, word: u64): void {
   atomic.store<u64>(changetype<usize>(hot) + offsetof<SeriesHot>("open"), word);
 }
@@ -304,6 +308,10 @@ export function findSealed(fileIndex: u32, offset: u32, oldest: u64): usize {
   return 0;
 }
 
+@inline
+export function loadList(cold: SeriesCold): u64 {
+  return atomic.load<u64>(changetype<usize>(cold) + offsetof<SeriesCold>("list"));
+}
 /** Addresses of entries: inline ones first, then three to a cell. */
 @inline
 export function inlineEntry(cold: SeriesCold, i: u32): usize {
@@ -412,14 +420,19 @@ export function clearList(cold: SeriesCold): void {
   if (cell != 0) retireCells(cell, cell, 1);
 }
 
-/** The time of the oldest in-order sample that a series has here; the largest i64 when it has none. */
+/** What oldestInOrder says of a series without in-order samples. */
+export const NOT_IN_ORDER: i64 = i64.MAX_VALUE;
+
+/** The time of the oldest in-order sample that a series has here, or NOT_IN_ORDER. For readers too, pinned. */
+@inline
 export function oldestInOrder(hot: SeriesHot, cold: SeriesCold): i64 {
-  const word = cold.list;
-  const i = listDropped(word);
-  if (listEntries(word) != i) {
-    const entry =
-      i < ENTRIES_INLINE ? inlineEntry(cold, i) : cellEntry(listFirstCell(word), i - ENTRIES_INLINE);
+  const open = loadOpen(hot);
+  const list = loadList(cold);
+  const i = listDropped(list);
+  // The first entry that is not dropped is inline or in the first cell.
+  if (listEntries(list) != i) {
+    const entry = i < ENTRIES_INLINE ? inlineEntry(cold, i) : cellEntry(listFirstCell(list), i - ENTRIES_INLINE);
     return load<i64>(entry, ENTRY_MINT);
   }
-  return hot.open == 0 ? i64.MAX_VALUE : firstTimestamp(openFirstCell(hot.open) + 4);
+  return open == 0 ? NOT_IN_ORDER : firstTimestamp(openFirstCell(open) + 4);
 }

@@ -6,7 +6,7 @@
 import { header } from "./layout";
 import { oldestInOrder } from "./chunk";
 import { advanceEpoch, hasHeap, heapBytesForCells } from "./heap";
-import { addRow, deletesOf, ensureLate, hasLateRows, lateOf, NO_LATE_LINE } from "./late";
+import { addRow, deletesOf, ensureLate, hasLateRows, lateOf } from "./late";
 import { coldOf, hotOf, isInUse } from "./series";
 import { beginRecord, encodeDelete, endRecord, hasRoomForRecord, keepPending, RECORD_DELETES } from "./wal";
 
@@ -31,18 +31,17 @@ export function deleteSamples(count: u32, mint: f64, maxt: f64): i32 {
     if (!isInUse(ref)) continue;
     const hot = hotOf(ref);
     const cold = coldOf(ref);
-    let line = lateOf(cold);
     let oldestMs = oldestInOrder(hot, cold);
     let newestMs = hot.lastTimestampMs;
-    if (line != NO_LATE_LINE && hasLateRows(cold)) {
+    if (hasLateRows(cold)) {
+      const line = lateOf(cold);
       oldestMs = min(oldestMs, line.oldestMs);
       newestMs = max(newestMs, line.newestMs);
     }
     const from = i64(max(mint, f64(oldestMs)));
     const to = i64(min(maxt, f64(newestMs)));
     if (from > to) continue;
-    line = ensureLate(cold);
-    addRow(deletesOf(line), from, u64(to), u32(h.walSequence + 1));
+    addRow(deletesOf(ensureLate(cold)), from, u64(to), u32(h.walSequence + 1));
     if (h.walEnabled != 0) {
       encodeDelete(ref, from, to);
       keepPending(ref, from, u64(to), false);

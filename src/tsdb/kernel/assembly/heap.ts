@@ -21,7 +21,7 @@ import {
   SLAB_BYTES,
 } from "./layout";
 import { allocateExtent, CANARY, HAS_CANARIES } from "./blocks";
-import { freeUnseen } from "./views";
+import { freeUnseen, pinEpoch } from "./views";
 
 /**
  * Whether `bytes` more, and `inOnePiece` more in pieces that smaller free ones do not make up for (tables, pages of
@@ -56,7 +56,6 @@ export function heapBytesForCells(cells: u64): u64 {
 /** A cell whose link is 0; its payload is undefined. */
 export function allocateCell(): usize {
   const h = header();
-  h.cellsUsed++;
   if (h.cellFree == 0) reclaimCells(1);
   let cell = h.cellFree;
   if (cell != 0) {
@@ -104,11 +103,9 @@ function limboEntry(cell: usize, i: u32): LimboEntry {
  */
 export function retireCells(first: usize, last: usize, cells: u32): void {
   const h = header();
-  h.cellsUsed -= cells;
   const inCell = (h.limboFront + h.limboCount) % LIMBO_PER_CELL;
   if (inCell == 0) {
     const cell = allocateCell();
-    h.cellsUsed--;
     if (h.limboFirstCell == 0) h.limboFirstCell = u32(cell);
     else store<u32>(h.limboLastCell, u32(cell));
     h.limboLastCell = u32(cell);
@@ -176,16 +173,7 @@ export function advanceEpoch(): void {
 
 /** A reader says that from here to `unpin` it may follow what is published now. */
 export function pin(slot: u32): void {
-  const address = READERS + slot * READER_BYTES;
-  const epochAddress = changetype<usize>(header()) + offsetof<Header>("epoch");
-  let epoch = atomic.load<u32>(epochAddress);
-  while (true) {
-    atomic.store<u32>(address, epoch);
-    // The writer may have advanced between the load and the store without seeing the pin: pin what is true now.
-    const now = atomic.load<u32>(epochAddress);
-    if (now == epoch) return;
-    epoch = now;
-  }
+  pinEpoch(READERS + slot * READER_BYTES, changetype<usize>(header()) + offsetof<Header>("epoch"));
 }
 
 export function unpin(slot: u32): void {

@@ -2,10 +2,10 @@
 export * from "./bytes";
 export * from "./snappy";
 export * from "./siphash";
-export { xorDecode, xorEncode, xorSampleCount } from "./xor";
-export * from "./xor2";
+export { xorDecode, xorEncode } from "./xor";
+export { xor2Decode } from "./xor2";
 export { packedDecode, packedEncode, packedSampleCount } from "./packed";
-export * from "./raw";
+export { rawDecode, rawEncode } from "./raw";
 export * from "./decode-chunk";
 export * from "./merge-samples";
 export * from "./hash-samples";

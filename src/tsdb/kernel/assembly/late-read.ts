@@ -2,29 +2,29 @@
  * Late samples and deletes as readers see them, pinned. Deletes are looked at first: what they hide is let go of before
  * they are, so a reader that has missed a row's delete has missed the row as well.
  */
-import { ENTRIES_PER_CELL } from "./layout";
 import { LateLine, ROW_MAXT, ROW_MINT, ROW_SEQUENCE, ROW_TIME, ROW_VALUE } from "./layout-late";
-import { deletesOf, isUpTo, loadRows, rowAt, rowsEnd, rowsFirstCell, rowsOf } from "./late";
+import { deletesOf, firstRow, isUpTo, loadRows, nextRow, rowsEnd, rowsOf } from "./late";
 import { sortSamples } from "./merge-samples";
+import { RAW_HEADER_BYTES, RAW_SAMPLE_BYTES } from "./raw";
 
 /** Late rows of one series and one range of time that can be read at once; 32 bytes of scratch each. */
-export const LATE_ROWS_MAX: u32 = 60_000;
+const LATE_ROWS_MAX: u32 = 60_000;
 export const TOO_MANY_ROWS: u32 = u32.MAX_VALUE;
-export const RAW_HEADER_BYTES: u32 = 8;
-export const RAW_SAMPLE_BYTES: u32 = 16;
 
-/** Whether the series may have late samples in [mint, maxt] that are not deleted. */
+/** Whether the series may have late samples in [mint, maxt], deleted or not. */
+@inline
+export function overlapsLate(line: LateLine, mint: f64, maxt: f64): bool {
+  return loadRows(rowsOf(line)) != 0 && f64(line.oldestMs) <= maxt && f64(line.newestMs) >= mint;
+}
+
+/** Whether the series has late samples in [mint, maxt] that are not deleted; without deletes, whether it may. */
 export function hasLate(line: LateLine, mint: f64, maxt: f64): bool {
   const deletes = loadRows(deletesOf(line));
-  const word = loadRows(rowsOf(line));
-  if (word == 0 || f64(line.oldestMs) > maxt || f64(line.newestMs) < mint) return false;
+  if (!overlapsLate(line, mint, maxt)) return false;
   if (deletes == 0) return true;
+  const word = loadRows(rowsOf(line));
   const end = rowsEnd(word);
-  let cell = rowsFirstCell(word);
-  for (let i: u32 = 0; i < end; i++) {
-    const inCell = i % ENTRIES_PER_CELL;
-    if (inCell == 0 && i != 0) cell = load<u32>(cell);
-    const row = rowAt(cell, inCell);
+  for (let i: u32 = 0, row = firstRow(word); i < end; i++, row = nextRow(row)) {
     const time = f64(load<i64>(row, ROW_TIME));
     if (time >= mint && time <= maxt && !isDeleted(deletes, row, NEWEST)) return true;
   }
@@ -36,11 +36,7 @@ export function isAllDeleted(line: LateLine, mint: f64, maxt: f64): bool {
   const deletes = loadRows(deletesOf(line));
   if (deletes == 0) return false;
   const end = rowsEnd(deletes);
-  let cell = rowsFirstCell(deletes);
-  for (let i: u32 = 0; i < end; i++) {
-    const inCell = i % ENTRIES_PER_CELL;
-    if (inCell == 0 && i != 0) cell = load<u32>(cell);
-    const del = rowAt(cell, inCell);
+  for (let i: u32 = 0, del = firstRow(deletes); i < end; i++, del = nextRow(del)) {
     if (f64(load<i64>(del, ROW_MINT)) <= mint && f64(load<i64>(del, ROW_MAXT)) >= maxt) return true;
   }
   return false;
@@ -62,15 +58,11 @@ export function readLate(line: LateLine, mint: f64, maxt: f64, sequence: u32, ou
   const deletes = loadRows(deletesOf(line));
   const word = loadRows(rowsOf(line));
   const end = rowsEnd(word);
-  let cell = rowsFirstCell(word);
   let count: u32 = 0;
   // Values wait in the scratch: their column begins behind the times, once it is known how many there are.
   const times = out + RAW_HEADER_BYTES;
   const values = scratch;
-  for (let i: u32 = 0; i < end; i++) {
-    const inCell = i % ENTRIES_PER_CELL;
-    if (inCell == 0 && i != 0) cell = load<u32>(cell);
-    const row = rowAt(cell, inCell);
+  for (let i: u32 = 0, row = firstRow(word); i < end; i++, row = nextRow(row)) {
     const time = f64(load<i64>(row, ROW_TIME));
     if (time < mint || time > maxt || !isUpTo(row, sequence)) continue;
     if (deletes != 0 && isDeleted(deletes, row, i64(sequence))) continue;
@@ -95,11 +87,7 @@ const NEWEST: i64 = -1;
 function isDeleted(deletes: u64, row: usize, sequence: i64): bool {
   const time = load<i64>(row, ROW_TIME);
   const end = rowsEnd(deletes);
-  let cell = rowsFirstCell(deletes);
-  for (let i: u32 = 0; i < end; i++) {
-    const inCell = i % ENTRIES_PER_CELL;
-    if (inCell == 0 && i != 0) cell = load<u32>(cell);
-    const del = rowAt(cell, inCell);
+  for (let i: u32 = 0, del = firstRow(deletes); i < end; i++, del = nextRow(del)) {
     if (time < load<i64>(del, ROW_MINT) || time > load<i64>(del, ROW_MAXT)) continue;
     if (sequence != NEWEST && !isUpTo(del, u32(sequence))) continue;
     if (isUpTo(row, load<u32>(del, ROW_SEQUENCE))) return true;

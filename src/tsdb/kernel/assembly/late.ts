@@ -6,7 +6,7 @@
  *   SeriesCold.late ──▶ LateLine ─ rows ────▶ cell ──▶ cell ──▶ ...      {time, value, sequence} three to a cell
  *                                └ deletes ─▶ cell ──▶ ...               {mint, maxt, sequence}
  */
-import { ENTRIES_PER_CELL, ENTRY_BYTES, header, SeriesCold } from "./layout";
+import { CELL_BYTES, ENTRIES_PER_CELL, ENTRY_BYTES, header, SeriesCold } from "./layout";
 import { LateLine, ROW_MAXT, ROW_SEQUENCE, ROW_TIME, ROW_VALUE, RowList } from "./layout-late";
 import { allocateCell, hasHeap, heapBytesForCells, retireCells } from "./heap";
 import { coldOf } from "./series";
@@ -34,7 +34,7 @@ export function loadRows(list: RowList): u64 {
   return atomic.load<u64>(changetype<usize>(list) + offsetof<RowList>("word"));
 }
 @inline
-export function rowsFirstCell(word: u64): usize {
+function rowsFirstCell(word: u64): usize {
   return usize(u32(word));
 }
 @inline
@@ -42,8 +42,21 @@ export function rowsEnd(word: u64): u32 {
   return u32(word >> 32);
 }
 @inline
-export function rowAt(cell: usize, inCell: u32): usize {
+function rowAt(cell: usize, inCell: u32): usize {
   return cell + 4 + usize(inCell) * ENTRY_BYTES;
+}
+/**
+ * One row after the other; nothing may be loaded from behind the last.
+ *   for (let i: u32 = 0, row = firstRow(word); i < rowsEnd(word); i++, row = nextRow(row))
+ */
+@inline
+export function firstRow(word: u64): usize {
+  return rowAt(rowsFirstCell(word), 0);
+}
+@inline
+export function nextRow(row: usize): usize {
+  const cell = row & ~usize(CELL_BYTES - 1);
+  return row == rowAt(cell, ENTRIES_PER_CELL - 1) ? rowAt(usize(load<u32>(cell)), 0) : row + ENTRY_BYTES;
 }
 @inline
 function publishRows(list: RowList, firstCell: usize, end: u32): void {
@@ -108,6 +121,12 @@ export function isUpTo(row: usize, sequence: u32): bool {
   return i32(load<u32>(row, ROW_SEQUENCE) - sequence) <= 0;
 }
 
+/** The low half of a sequence up to which rows count; of an infinite one, that of a sequence behind all there are. */
+export function lowSequence(sequence: f64): u32 {
+  // Rows are in memory for far fewer than 2^30 records, and no newer one comes while somebody looks.
+  return sequence < f64(1 << 53) ? u32(u64(sequence)) : u32(header().walSequence) + (1 << 30);
+}
+
 /**
  * Takes late samples before `before` of records up to `sequence` away, and deletes that end before then and before the
  * oldest in-order sample: these last, so that nobody sees what they hide. All rows of the series are gone over at once:
@@ -129,24 +148,15 @@ export function dropLate(cold: SeriesCold, before: f64, sequence: u32, oldestMs:
 function dropRows(list: RowList, timeAt: usize, before: f64, sequence: u32): u32 {
   const word = list.word;
   const end = rowsEnd(word);
-  const first = rowsFirstCell(word);
   let dropped: u32 = 0;
-  let cell = first;
-  for (let i: u32 = 0; i < end; i++) {
-    const inCell = i % ENTRIES_PER_CELL;
-    if (inCell == 0 && i != 0) cell = load<u32>(cell);
-    const row = rowAt(cell, inCell);
+  for (let i: u32 = 0, row = firstRow(word); i < end; i++, row = nextRow(row)) {
     if (f64(load<i64>(row + timeAt)) < before && isUpTo(row, sequence)) dropped++;
   }
   if (dropped == 0 || !hasHeap(heapBytesForCells(u64(end - dropped) / ENTRIES_PER_CELL + 2))) return 0;
   let freshFirst: usize = 0;
   let freshLast: usize = 0;
   let kept: u32 = 0;
-  cell = first;
-  for (let i: u32 = 0; i < end; i++) {
-    const inCell = i % ENTRIES_PER_CELL;
-    if (inCell == 0 && i != 0) cell = load<u32>(cell);
-    const row = rowAt(cell, inCell);
+  for (let i: u32 = 0, row = firstRow(word); i < end; i++, row = nextRow(row)) {
     if (f64(load<i64>(row + timeAt)) < before && isUpTo(row, sequence)) continue;
     if (kept % ENTRIES_PER_CELL == 0) {
       const fresh = allocateCell();
@@ -159,7 +169,7 @@ function dropRows(list: RowList, timeAt: usize, before: f64, sequence: u32): u32
   }
   list.lastCell = u32(freshLast);
   publishRows(list, freshFirst, kept);
-  retireChain(first);
+  retireChain(rowsFirstCell(word));
   return dropped;
 }
 

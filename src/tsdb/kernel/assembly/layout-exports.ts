@@ -9,7 +9,6 @@ export {
   READER_SLOTS,
   REJECT_COUNTS,
   SEAL_CONTROL,
-  SEAL_BLOCK_BYTES,
 } from "./layout";
 
 // Limits and switches, written by the host.
@@ -26,7 +25,6 @@ export const H_LABEL_VALUE_BYTES_MAX = HEADER + offsetof<Header>("labelValueByte
 export const H_WAL_ENABLED = HEADER + offsetof<Header>("walEnabled");
 export const H_WAL_SEQUENCE = HEADER + offsetof<Header>("walSequence"); // u64
 export const H_WAL_ENCODED = HEADER + offsetof<Header>("walEncoded"); // u64
-export const H_WAL_SYNCED = HEADER + offsetof<Header>("walSynced"); // u64
 export const H_CHUNK_FILE_INDEX = HEADER + offsetof<Header>("chunkFileIndex");
 export const H_CHUNK_FILE_OFFSET = HEADER + offsetof<Header>("chunkFileOffset");
 export const H_CHUNK_FILE_BYTES_MAX = HEADER + offsetof<Header>("chunkFileBytesMax");
@@ -41,9 +39,7 @@ export const H_WAL_ACTIVE = HEADER + offsetof<Header>("walActive");
 export const H_WAL_USED = HEADER + offsetof<Header>("walUsed");
 export const H_WAL_BUFFER_BYTES = HEADER + offsetof<Header>("walBufferBytes");
 export const H_WAL_DECLARED_BYTES = HEADER + offsetof<Header>("walDeclaredBytes");
-export const H_PENDING = HEADER + offsetof<Header>("pending");
 export const H_PENDING_BYTES = HEADER + offsetof<Header>("pendingBytes");
-export const H_CANONICAL = HEADER + offsetof<Header>("canonical");
 
 // What the last request or record came to.
 export const H_ACCEPTED = HEADER + offsetof<Header>("accepted");
@@ -68,8 +64,6 @@ export const H_LATE_ROWS = HEADER + offsetof<Header>("lateRows");
 export const H_LATE_ROWS_TOTAL = HEADER + offsetof<Header>("lateRowsTotal"); // u64
 export const H_SAMPLES_TOTAL = HEADER + offsetof<Header>("samplesTotal"); // u64
 export const H_DUPLICATES_TOTAL = HEADER + offsetof<Header>("duplicatesTotal"); // u64
-export const H_CELLS_USED = HEADER + offsetof<Header>("cellsUsed");
-export const H_CELLS_FREE = HEADER + offsetof<Header>("cellsFree");
 export const H_CELLS_RECLAIMED = HEADER + offsetof<Header>("cellsReclaimed"); // u64
 export const H_SERIES_COLLECTED = HEADER + offsetof<Header>("seriesCollected"); // u64
 export const H_PAIRS_FREE = HEADER + offsetof<Header>("pairsFree");

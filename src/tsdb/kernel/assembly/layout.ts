@@ -20,7 +20,7 @@ export const HEADER: usize = 65536;
 
 export const SLAB_BYTES: u32 = 65536;
 
-/** A cell: link to the next cell, then payload. Open chunks and chunk lists are made of cells. */
+/** A cell: link to the next cell, then payload. Open chunks, chunk lists and late rows are made of cells. */
 export const CELL_BYTES: u32 = 64;
 export const CELL_PAYLOAD: u32 = 60;
 
@@ -41,7 +41,7 @@ export const PAIR_PAGES_MAX: u32 = 1 << 14;
 
 /** Query workers that can be attached at once. */
 export const READER_SLOTS: u32 = 16;
-/** Each reader's scratch: three bitmaps, then lists (select.ts). */
+/** Each reader's scratch: two bitmaps, then lists (select.ts). */
 export const READER_SCRATCH_BYTES: u32 = 9 << 20;
 
 /**
@@ -392,7 +392,6 @@ export class Header {
   cellsFree: u32;
   cellNext: u32;
   cellEnd: u32;
-  cellsUsed: u32;
 
   /** Published: readers pin it (heap.ts). */
   epoch: u32;

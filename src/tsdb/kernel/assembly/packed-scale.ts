@@ -7,10 +7,10 @@ import { power10 } from "./packed-column";
 /** The numbers are the values' bits. */
 export const MODE_BITS: u32 = 31;
 
-/** More digits behind the point are rarely decimal. */
-const EXPONENT_MAX: u32 = 17;
+/** More digits behind the point are rarely decimal: fewer are tried than a chunk may have (packed.ts). */
+const EXPONENT_TRIED_MAX: u32 = 17;
 /** Times are whole up to 2^53; values stay a little below, so that sums along a block are whole too. */
-export const NUMBER_MAX: f64 = 9e15;
+const NUMBER_MAX: f64 = 9e15;
 /** Values that are looked at to choose the exponent. */
 const PROBES: u32 = 32;
 const NO_EXPONENT: u32 = 99;
@@ -49,7 +49,7 @@ export function scaleValues(values: usize, count: u32, numbers: usize, runs: usi
 
 /** The least power of ten, at least `from`, that makes a whole number of a value which gives it back. */
 function exponentOf(value: f64, from: u32): u32 {
-  for (let exponent = from; exponent <= EXPONENT_MAX; exponent++) {
+  for (let exponent = from; exponent <= EXPONENT_TRIED_MAX; exponent++) {
     const scale = power10(exponent);
     const number = nearest(value * scale);
     if (abs(number) > NUMBER_MAX) return NO_EXPONENT;

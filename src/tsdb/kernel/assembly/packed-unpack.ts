@@ -7,7 +7,7 @@ export const WIDTH_SMALL_MAX: u32 = 24;
 
 /** Residual `i` of a block. Reads up to 9 bytes from where it begins. */
 @inline
-export function residualAt(packed: usize, width: u32, mask: u64, i: u32): u64 {
+function residualAt(packed: usize, width: u32, mask: u64, i: u32): u64 {
   const bit = i * width;
   const at = packed + (bit >> 3);
   const shift = u64(bit & 7);

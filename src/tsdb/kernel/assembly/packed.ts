@@ -13,7 +13,7 @@ import { MODE_BITS, runCountOf, scaleValues } from "./packed-scale";
 import { BAD, putVarint, readVarint, unzigzag, zigzag } from "./varint";
 
 /** A chunk has at most so many samples. */
-export const PACKED_SAMPLES_MAX: u32 = 8192;
+const PACKED_SAMPLES_MAX: u32 = 8192;
 const EXPONENT_MAX: u32 = 22;
 const HAS_SPECIALS: u32 = 0x80;
 /** What stands before the first column, at most. */

@@ -10,6 +10,7 @@
  */
 import { header, Pair, PAIR_GONE, PAIR_PAGE_BITS, PAIRS_PER_PAGE, PAIR_PAGES_MAX } from "./layout";
 import { allocateBlock, allocateFresh, freeBlock, heapBytesForBlocks } from "./blocks";
+import { putVarint, varintBytes } from "./varint";
 
 export const BLOCK_HEADER: u32 = 8;
 const FIRST_BLOCK_BYTES: u32 = 16;
@@ -61,8 +62,8 @@ export function publishPostings(pair: Pair, first: usize, count: u32): void {
 export function appendPosting(pair: Pair, ref: u32): void {
   const word = pair.postings;
   let first = postingsFirst(word);
-  let delta = word == 0 ? ref : ref - pair.lastRef;
-  const bytes: u32 = delta < 1 << 7 ? 1 : delta < 1 << 14 ? 2 : delta < 1 << 21 ? 3 : delta < 1 << 28 ? 4 : 5;
+  const delta = word == 0 ? ref : ref - pair.lastRef;
+  const bytes = varintBytes(delta);
   let block: usize = word == 0 ? 0 : usize(pair.lastBlock);
   let used: u32 = block == 0 ? 0 : load<u16>(block, 4);
   let capacity: u32 = block == 0 ? 0 : load<u16>(block, 6);
@@ -79,12 +80,7 @@ export function appendPosting(pair: Pair, ref: u32): void {
     block = fresh;
     used = 0;
   }
-  let at = block + BLOCK_HEADER + used;
-  while (delta > 127) {
-    store<u8>(at++, u8(delta) | 128);
-    delta >>= 7;
-  }
-  store<u8>(at, u8(delta));
+  putVarint(block + BLOCK_HEADER + used, delta);
   store<u16>(block, u16(used + bytes), 4);
   pair.lastRef = ref;
   publishPostings(pair, first, postingsCount(word) + 1);

@@ -2,7 +2,7 @@
 import { header } from "./layout";
 import { dropEntries, dropOpen, oldestInOrder } from "./chunk";
 import { heapBytesForCells, hasHeap } from "./heap";
-import { dropLate } from "./late";
+import { dropLate, lowSequence } from "./late";
 import { coldOf, hasPage, hotOf } from "./series";
 
 /**
@@ -16,8 +16,7 @@ export function dropChunks(first: u32, count: u32, before: f64, sequence: f64): 
   const refs = min<u32>(count, max(h.seriesNext, first) - first);
   // What is let go of is noted in cells of limbo.
   if (!hasHeap(heapBytesForCells(u64(refs) * 3))) return 0;
-  const isLimited = sequence < f64(1 << 53);
-  const limit = isLimited ? u32(u64(sequence)) : u32(h.walSequence) + 1;
+  const limit = lowSequence(sequence);
   let dropped: u32 = 0;
   for (let ref = first; ref < first + refs; ref++) {
     if (!hasPage(ref)) continue;

@@ -22,8 +22,6 @@ import {
   Header,
   Name,
   READER_SCRATCH_BYTES,
-  SeriesCold,
-  SeriesHot,
 } from "./layout";
 import { LateLine, ROW_MAXT, ROW_MINT } from "./layout-late";
 import {
@@ -35,6 +33,10 @@ import {
   listDropped,
   listEntries,
   listFirstCell,
+  loadList,
+  loadOpen,
+  NOT_IN_ORDER,
+  oldestInOrder,
   oldestSealed,
   openCells,
   openCount,
@@ -44,17 +46,10 @@ import {
 import { hash32 } from "./hash";
 import { pin, unpin } from "./heap";
 import { findName, findPair, nameOf, wireName, wireNameBytes, wireValue } from "./labels";
-import { deletesOf, isUpTo, lateOf, loadRows, NO_LATE_LINE, rowAt, rowsEnd, rowsFirstCell } from "./late";
-import {
-  hasLate,
-  isAllDeleted,
-  lateBytesMax,
-  RAW_HEADER_BYTES,
-  RAW_SAMPLE_BYTES,
-  readLate,
-  TOO_MANY_ROWS,
-} from "./late-read";
+import { deletesOf, firstRow, isUpTo, lateOf, loadRows, lowSequence, nextRow, NO_LATE_LINE, rowsEnd } from "./late";
+import { hasLate, isAllDeleted, lateBytesMax, overlapsLate, readLate, TOO_MANY_ROWS } from "./late-read";
 import { loadPostings, markPostings, pairOf, postingsCount } from "./postings";
+import { RAW_HEADER_BYTES, RAW_SAMPLE_BYTES } from "./raw";
 import { coldOf, hasPages, hotOf, isInUse } from "./series";
 
 /** Refs in one window. */
@@ -283,30 +278,10 @@ function overlaps(ref: u32, line: LateLine, mint: f64, maxt: f64): bool {
   const hot = hotOf(ref);
   const newest = f64(hot.lastTimestampMs);
   if (newest < mint) return false;
-  const open = loadOpen(hot);
-  const cold = coldOf(ref);
-  const list = loadList(cold);
-  let oldest: f64;
-  if (listEntries(list) != listDropped(list)) oldest = f64(load<i64>(firstEntry(cold, list), ENTRY_MINT));
-  else if (open != 0) oldest = f64(firstTimestamp(openFirstCell(open) + 4));
-  else return false;
-  if (oldest > maxt) return false;
+  const oldestMs = oldestInOrder(hot, coldOf(ref));
+  const oldest = f64(oldestMs);
+  if (oldestMs == NOT_IN_ORDER || oldest > maxt) return false;
   return line == NO_LATE_LINE || !isAllDeleted(line, max(mint, oldest), min(maxt, newest));
-}
-
-@inline
-function loadOpen(hot: SeriesHot): u64 {
-  return atomic.load<u64>(changetype<usize>(hot) + offsetof<SeriesHot>("open"));
-}
-@inline
-function loadList(cold: SeriesCold): u64 {
-  return atomic.load<u64>(changetype<usize>(cold) + offsetof<SeriesCold>("list"));
-}
-/** The oldest entry that is not dropped: inline or in the first cell. */
-@inline
-function firstEntry(cold: SeriesCold, list: u64): usize {
-  const i = listDropped(list);
-  return i < ENTRIES_INLINE ? inlineEntry(cold, i) : cellEntry(listFirstCell(list), i - ENTRIES_INLINE);
 }
 
 /** Space that decoders want behind a chunk. */
@@ -341,8 +316,7 @@ export function gather(slot: u32, first: u32, count: u32, mint: f64, maxt: f64, 
   range.mint = mint;
   range.maxt = maxt;
   range.floor = floor;
-  // Rows are in memory for far fewer than 2^30 records, and no newer one comes while this one looks.
-  range.sequence = sequence < f64(1 << 53) ? u32(u64(sequence)) : u32(header().walSequence) + (1 << 30);
+  range.sequence = lowSequence(sequence);
   const oldest = oldestSealed();
   let used: u32 = 0;
   let records: u32 = 0;
@@ -380,21 +354,12 @@ export function gather(slot: u32, first: u32, count: u32, mint: f64, maxt: f64, 
       }
     }
     if (after == TOO_MANY) break;
-    if (line != NO_LATE_LINE && hasLate(line, mint, maxt)) {
-      const bytes = lateBytesMax(line) + CHUNK_SLACK;
-      if (usedAfter + bytes > BYTES_BYTES) break; // Never for the first, either.
-      const chunk = scratch(slot) + BYTES_AT + usedAfter;
-      const samples = readLate(line, mint, maxt, range.sequence, chunk, scratch(slot));
-      if (samples == TOO_MANY_ROWS) break;
-      if (samples != 0) {
-        const times = chunk + RAW_HEADER_BYTES;
-        const newest = i64(load<f64>(times + (usize(samples - 1) << 3)));
-        const record = addRecord(slot, after, first + done, ENCODING_RAW, i64(load<f64>(times)), newest);
-        if (record == NO_RECORD) break;
-        record.address = u32(chunk);
-        record.dataBytes = RAW_HEADER_BYTES + samples * RAW_SAMPLE_BYTES;
+    if (line != NO_LATE_LINE && overlapsLate(line, mint, maxt)) {
+      const bytes = gatherLate(slot, after, first + done, line, range, usedAfter);
+      if (bytes == TOO_MANY) break;
+      if (bytes != 0) {
         after++;
-        usedAfter = (usedAfter + record.dataBytes + CHUNK_SLACK + 7) & ~7;
+        usedAfter = (usedAfter + bytes + CHUNK_SLACK + 7) & ~7;
       }
     }
     records = after;
@@ -412,11 +377,7 @@ function isInOrderFrom(record: ChunkRecord, series: u32, mint: i64): bool {
 function gatherDeletes(slot: u32, records: u32, series: u32, line: LateLine, range: Range): u32 {
   const word = loadRows(deletesOf(line));
   const end = rowsEnd(word);
-  let cell = rowsFirstCell(word);
-  for (let i: u32 = 0; i < end; i++) {
-    const inCell = i % ENTRIES_PER_CELL;
-    if (inCell == 0 && i != 0) cell = load<u32>(cell);
-    const row = rowAt(cell, inCell);
+  for (let i: u32 = 0, row = firstRow(word); i < end; i++, row = nextRow(row)) {
     const mint = load<i64>(row, ROW_MINT);
     const maxt = load<i64>(row, ROW_MAXT);
     const isWanted = f64(mint) <= range.maxt && f64(maxt) >= max(range.mint, range.floor);
@@ -470,6 +431,26 @@ function gatherFull(
     records++;
   }
   return records;
+}
+
+/**
+ * Adds a record of a series' late samples, read to behind the `used` bytes of the scratch, if there are any.
+ * @returns how many bytes they take, or TOO_MANY
+ */
+function gatherLate(slot: u32, records: u32, series: u32, line: LateLine, range: Range, used: u32): u32 {
+  // Never for the first series, either.
+  if (used + lateBytesMax(line) + CHUNK_SLACK > BYTES_BYTES) return TOO_MANY;
+  const chunk = scratch(slot) + BYTES_AT + used;
+  const samples = readLate(line, range.mint, range.maxt, range.sequence, chunk, scratch(slot));
+  if (samples == TOO_MANY_ROWS) return TOO_MANY;
+  if (samples == 0) return 0;
+  const times = chunk + RAW_HEADER_BYTES;
+  const newest = i64(load<f64>(times + (usize(samples - 1) << 3)));
+  const record = addRecord(slot, records, series, ENCODING_RAW, i64(load<f64>(times)), newest);
+  if (record == NO_RECORD) return TOO_MANY;
+  record.address = u32(chunk);
+  record.dataBytes = RAW_HEADER_BYTES + samples * RAW_SAMPLE_BYTES;
+  return record.dataBytes;
 }
 
 @inline

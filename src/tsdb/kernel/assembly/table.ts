@@ -78,7 +78,7 @@ export function tableInsert(table: Table, hash: u32, id: u32): void {
   else if (isCrowded(slotsOf(table.root), table.count + 1)) {
     // Half of it removed: the same size will do.
     const slots = slotsOf(table.root);
-    begin(table, (table.count - table.removed) * 2 > slots ? slots << 1 : slots);
+    tableRenew(table, (table.count - table.removed) * 2 > slots ? slots << 1 : slots);
   }
   const slot = (u64(hash) << 32) | u64(id + 1);
   const root = table.root;
@@ -123,10 +123,6 @@ export function tableSlotsWanted(table: Table): u32 {
 
 /** Begins to write the table anew with so many slots, which there is memory for. */
 export function tableRenew(table: Table, slots: u32): void {
-  begin(table, slots);
-}
-
-function begin(table: Table, slots: u32): void {
   table.next = makeRoot(slots);
   table.moved = 0;
   table.nextCount = 0;

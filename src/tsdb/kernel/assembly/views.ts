@@ -37,7 +37,7 @@ class ViewLimboEntry {
 }
 
 /** What an entry of the queue stands for, and what its `at` and `bytes` are. */
-export const RETIRED_BLOCK: u32 = 1; // address, bytes
+const RETIRED_BLOCK: u32 = 1; // address, bytes
 export const RETIRED_EXTENT: u32 = 2; // address, bytes
 /** A chain of posting blocks. */
 export const RETIRED_CHAIN: u32 = 3; // address of the first, -
@@ -159,11 +159,15 @@ function freeSome(entry: ViewLimboEntry): bool {
 
 /** A reader says that until `unpinView` it holds on to what it finds. */
 export function pinView(slot: u32): void {
-  const address = READERS + slot * READER_BYTES + READER_VIEW;
-  const epochAddress = changetype<usize>(header()) + offsetof<Header>("viewEpoch");
+  const epoch = changetype<usize>(header()) + offsetof<Header>("viewEpoch");
+  pinEpoch(READERS + slot * READER_BYTES + READER_VIEW, epoch);
+}
+
+/** Stores a reader's pin of the epoch, of views or of cells, that stands at an address. */
+export function pinEpoch(pinAddress: usize, epochAddress: usize): void {
   let epoch = atomic.load<u32>(epochAddress);
   while (true) {
-    atomic.store<u32>(address, epoch);
+    atomic.store<u32>(pinAddress, epoch);
     // The writer may have gone on between the load and the store without seeing the pin: pin what is true now.
     const now = atomic.load<u32>(epochAddress);
     if (now == epoch) return;
