@@ -8,9 +8,10 @@ import { COLLECT, DELETE_OVERLOADED, INGEST, REENCODE_DONE, REPLAY } from "../..
 import type { Matcher } from "../../../src/tsdb/model/matcher.ts";
 import { HeadTwin, keyOf, visible, type TwinHeadSeries, type TwinLimits } from "../../support/head-twin.ts";
 import { CHUNK_ENTRY_HEADER_BYTES, type FoundChunk, KernelHead } from "../../support/kernel-head.ts";
+import { RandomRequests } from "../../support/random-requests.ts";
 import { Random, seedFromEnv } from "../../support/random.ts";
 import { expectSame } from "../../support/same-samples.ts";
-import { type ByteLabel, type TwinSample, type TwinSeries, writeRequest } from "../../support/remote-write-twin.ts";
+import { type TwinSample, type TwinSeries, writeRequest } from "../../support/remote-write-twin.ts";
 import { decodeDeletes, WalSegmentReader } from "../../support/wal-record-twin.ts";
 
 const RUNS = 4;
@@ -38,6 +39,7 @@ interface Segment {
 
 class Model {
   readonly #random: Random;
+  readonly #requests: RandomRequests;
   readonly head = new KernelHead({ limits: LIMITS });
   readonly twin = new HeadTwin(LIMITS);
   /** The log: what is in doubt after a failed sync stays in its segment, as it may on a disk. */
@@ -50,13 +52,14 @@ class Model {
 
   constructor(random: Random) {
     this.#random = random;
+    this.#requests = new RandomRequests(random);
   }
 
   step(): void {
     const random = this.#random;
     const dice = random.next();
-    if (dice < 0.55) this.#ingest(this.#request());
-    else if (dice < 0.62) this.#ingest([this.#burst()]);
+    if (dice < 0.55) this.#ingest(this.#requests.request(this.#nowMs));
+    else if (dice < 0.62) this.#burst();
     else if (dice < 0.66) this.#nowMs += random.pick([1, 15_000, MINUTE_MS, 30 * MINUTE_MS, 150 * MINUTE_MS]);
     else if (dice < 0.74) this.#write(random.chance(0.8));
     else if (dice < 0.8) this.#seal();
@@ -70,74 +73,10 @@ class Model {
     else this.check();
   }
 
-  #request(): TwinSeries[] {
-    const random = this.#random;
-    return Array.from({ length: 1 + random.below(12) }, () => ({
-      labels: this.#labels(),
-      samples: Array.from({ length: random.chance(0.9) ? 1 : random.below(5) }, () => this.#sample()),
-    }));
-  }
-
-  /** One series with so many samples that chunks fill up. */
-  #burst(): TwinSeries {
-    const random = this.#random;
-    const step = random.pick([1, 10, 1000, 90_000]);
-    const count = random.between(50, 400);
-    const start = this.#nowMs;
-    this.#nowMs += step * count;
-    const value = this.#sample().value;
-    const samples = Array.from({ length: count }, (_, i) => ({
-      timestampMs: BigInt(start + i * step),
-      value: random.chance(0.7) ? value : bitsOf(random.below(1000) / 8),
-    }));
-    return {
-      labels: [
-        ["__name__", "burst"],
-        ["host", `h${random.below(3)}`],
-      ],
-      samples,
-    };
-  }
-
-  #labels(): ByteLabel[] {
-    const random = this.#random;
-    const isWide = random.chance(0.1);
-    const values = isWide ? 100_000 : 4;
-    const labels: ByteLabel[] = [
-      ["__name__", random.pick(["up", "cpu", "é".repeat(3), "m\u00ffé"].slice(0, isWide ? 2 : 3))],
-    ];
-    for (const name of ["a", "ab", "b", "host", "__proto__"]) {
-      if (random.chance(0.4)) labels.push([name, random.chance(0.05) ? "" : `v${random.below(values)}`]);
-    }
-    // Text is kept as bytes.
-    const encoded = labels.map(([name, value]): ByteLabel => [utf8(name), utf8(value)]);
-    if (random.chance(0.03))
-      encoded.push(
-        random.pick<ByteLabel>([
-          ["a", "again"],
-          ["", "x"],
-          ["x", "\xff"],
-          ["n".repeat(21), "x"],
-        ]),
-      );
-    if (random.chance(0.02)) encoded.push(["x", "v".repeat(31)]);
-    if (random.chance(0.02)) encoded.shift();
-    if (random.chance(0.02)) for (let i = 0; i < random.below(14); i++) encoded.push([`n${i}`, random.pick(["", "1"])]);
-    // Senders sort by bytes; some do not.
-    if (random.chance(0.1)) return encoded.sort(() => random.next() - 0.5);
-    return encoded.sort(([a], [b]) => (a < b ? -1 : 1));
-  }
-
-  #sample(): TwinSample {
-    const random = this.#random;
-    const ago = random.chance(0.8) ? random.below(2000) : random.below(4 * 3_600_000);
-    const offset = random.chance(0.01) ? random.pick([-(2 ** 53), 700_000, 2 ** 54, -101 * 86_400_000]) : -ago;
-    // Whole seconds, so that some samples fall on the same one.
-    const timestampMs = BigInt(Math.round((this.#nowMs + offset) / 1000) * 1000);
-    const value = random.chance(0.9)
-      ? bitsOf(random.below(5))
-      : random.pick([0x7ff0_0000_0000_0002n, 1n << 63n, 1n, bitsOf(Math.PI)]);
-    return { timestampMs, value };
+  #burst(): void {
+    const { series, endMs } = this.#requests.burst(this.#nowMs);
+    this.#nowMs = endMs;
+    this.#ingest([series]);
   }
 
   #ingest(request: readonly TwinSeries[]): void {
@@ -483,8 +422,6 @@ class Model {
 
 const NOTHING_FLUSHED = { sequence: 0, beforeMs: Number.NEGATIVE_INFINITY };
 const CHUNK_FILE_HEADER_BYTES = 32;
-const bitsOf = (value: number): bigint => new BigUint64Array(Float64Array.of(value).buffer)[0]!;
-const utf8 = (text: string): string => Buffer.from(text).toString("latin1");
 
 test("the head does what Maps do, whatever comes in whatever order, and its log and files say the same", () => {
   const firstSeed = seedFromEnv();
