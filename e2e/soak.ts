@@ -44,6 +44,12 @@ const loops: readonly Loop[] = [
     env: { FUZZ_SECONDS: String(FUZZ_SECONDS) },
   },
   {
+    name: "faults",
+    says: "the whole life of samples, cut off at every operation on the disk, and with each of them failing in every way",
+    command: [vitest, "run", "test/tsdb/db/faults"],
+    env: { FAULTS: "all" },
+  },
+  {
     name: "day",
     says: "a day of 100,000 series, of which 5 % are replaced every hour, at ten times the speed: all must level off",
     command: ["e2e/day/main.ts"],

@@ -3,7 +3,7 @@
  * disk, open files and series must level off, and at the end every sample must be there. Prints a line each simulated half
  * hour, then a figure line; ends with 1 when something still grows, or is missing.
  *
- *   node e2e/day/main.ts [--series 100000] [--churn 5] [--speed 10] [--hours 24] [--retention-size 256MB] [--flag FLAG]...
+ *   node e2e/day/main.ts [--series 100000] [--churn 5] [--speed 10] [--hours 24] [--retention-size 1GB] [--flag FLAG]...
  *
  * `--churn` is the share of the series that is replaced in an hour, in per cent; `--speed` how many times faster than the
  * clock the day goes by; `--retention-size` what the blocks may take, less than what is written; `--flag` a further flag of
@@ -34,7 +34,7 @@ const { values: flags } = parseArgs({
     churn: { type: "string", default: "5" },
     speed: { type: "string", default: "10" },
     hours: { type: "string", default: "24" },
-    "retention-size": { type: "string", default: "256MB" },
+    "retention-size": { type: "string", default: "1GB" },
     flag: { type: "string", multiple: true, default: [] },
   },
 });

@@ -4,10 +4,10 @@ import { messageOf } from "../../../../src/base/errors.ts";
 import { readDatabase } from "../../../support/read-database.ts";
 import { Random, seedFromEnv } from "../../../support/random.ts";
 import { MemoryVfs } from "../../../support/vfs/memory.ts";
+import { TIMEOUT_MS } from "./exhaustive.ts";
 import { contentOf, DATA_DIR, judge, type Known, LATER, putFile, Trial } from "./trial.ts";
 
-// Hundreds of starts: seconds alone, more beside other tests.
-vi.setConfig({ testTimeout: 900_000 });
+vi.setConfig({ testTimeout: TIMEOUT_MS });
 
 const CHUNK_DIR = `${DATA_DIR}/chunks_head`;
 const options = { sync: "always", segmentBytesMax: 8192 } as const;

@@ -6,6 +6,7 @@ import { crashAtEvery } from "../../../support/vfs/crash.ts";
 import { interceptVfs } from "../../../support/vfs/intercept.ts";
 import { faultyVfs } from "../../../support/vfs/faulty.ts";
 import type { MemoryVfs } from "../../../support/vfs/memory.ts";
+import { TIMEOUT_MS } from "./exhaustive.ts";
 import {
   diskAfterPowerCut,
   DYING,
@@ -20,8 +21,7 @@ import {
   Trial,
 } from "./trial.ts";
 
-// Hundreds of starts: seconds alone, more beside other tests.
-vi.setConfig({ testTimeout: 900_000 });
+vi.setConfig({ testTimeout: TIMEOUT_MS });
 
 /** A chunk file each, so that they are synced one by one. */
 const ONE_CHUNK = 1_500;

@@ -5,10 +5,10 @@ import type { Database } from "../../../../src/tsdb/db.ts";
 import { Random } from "../../../support/random.ts";
 import { type FaultyVfs, forEachFault } from "../../../support/vfs/faulty.ts";
 import type { MemoryVfs } from "../../../support/vfs/memory.ts";
+import { isExhaustive, TIMEOUT_MS } from "./exhaustive.ts";
 import { diskAfterPowerCut, DYING, judge, type Known, LATER, type SyncMode, Trial } from "./trial.ts";
 
-// Hundreds of starts: seconds alone, more beside other tests.
-vi.setConfig({ testTimeout: 900_000 });
+vi.setConfig({ testTimeout: TIMEOUT_MS });
 
 let before: Awaited<ReturnType<typeof diskAfterPowerCut>>;
 beforeAll(async () => {
@@ -75,10 +75,9 @@ const allKinds = [
   { errno: "ENOSPC", lasting: "from then on", short: true },
   { errno: "ENOSPC", lasting: "once", short: true },
 ] as const;
-const kinds =
-  process.env["FAULTS"] === "all"
-    ? allKinds
-    : allKinds.filter(({ errno, lasting }) => (lasting === "once" ? errno === "EIO" : errno === "ENOSPC"));
+const kinds = isExhaustive
+  ? allKinds
+  : allKinds.filter(({ errno, lasting }) => (lasting === "once" ? errno === "EIO" : errno === "ENOSPC"));
 
 test.each<SyncMode>(["always", "interval"])(
   "with wal.sync %s, no failure of the disk loses what was acknowledged, and it goes on when the disk does",

@@ -4,6 +4,7 @@ import { crc32c } from "../../../../src/base/crc32c.ts";
 import { WAL_VERSION } from "../../../../src/tsdb/wal/format.ts";
 import { Random, seedFromEnv } from "../../../support/random.ts";
 import { MemoryVfs } from "../../../support/vfs/memory.ts";
+import { TIMEOUT_MS } from "./exhaustive.ts";
 import { expectedAfter, type Harm, HEADER_BYTES, parseSound, RECORD_BYTES, type SoundSegment } from "./log-oracle.ts";
 import {
   contentOf,
@@ -18,8 +19,7 @@ import {
   WAL_DIR,
 } from "./trial.ts";
 
-// Hundreds of starts: seconds alone, more beside other tests.
-vi.setConfig({ testTimeout: 900_000 });
+vi.setConfig({ testTimeout: TIMEOUT_MS });
 
 /** Requests of which only the log has the samples: sequence `n` is written[n - 1]. */
 const written = Array.from({ length: LATER }, (_, i) => i).filter((i) => !fillsChunks(i));

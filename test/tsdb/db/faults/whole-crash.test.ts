@@ -8,15 +8,15 @@ import type { Known } from "../../../support/database-run.ts";
 import { Random, seedFromEnv } from "../../../support/random.ts";
 import { crashPoints } from "../../../support/vfs/crash.ts";
 import type { MemoryVfs } from "../../../support/vfs/memory.ts";
+import { isExhaustive, TIMEOUT_MS } from "./exhaustive.ts";
 import { treeOf } from "./trial.ts";
 import { type Begin, beginnings, newRun, SERIES, temporaries } from "./whole-life.ts";
 
-// Hundreds of starts: seconds alone, more beside other tests.
-vi.setConfig({ testTimeout: 900_000 });
+vi.setConfig({ testTimeout: TIMEOUT_MS });
 
 const WAYS = [undefined, 0, 0.5, 1] as const;
-/** So many points of each part, others with each seed, each cut in one of the ways; FAULTS=all: all points in turn. */
-const POINTS_PER_PART = process.env["FAULTS"] === "all" ? Infinity : 3;
+/** So many points of each part, others with each seed, each cut in one of the ways. */
+const POINTS_PER_PART = isExhaustive ? Infinity : 3;
 
 interface Point {
   readonly name: string;

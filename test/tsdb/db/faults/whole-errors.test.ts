@@ -7,13 +7,12 @@ import { errnoOf, messageOf, TsdbError } from "../../../../src/base/errors.ts";
 import { Random, seedFromEnv } from "../../../support/random.ts";
 import { allFaults, describeFault, type Fault, faultyVfs } from "../../../support/vfs/faulty.ts";
 import type { VfsCall } from "../../../support/vfs/intercept.ts";
+import { isExhaustive, TIMEOUT_MS } from "./exhaustive.ts";
 import { type Attempt, type Begin, beginnings, newRun, temporaries } from "./whole-life.ts";
 
-// Hundreds of starts: seconds alone, more beside other tests.
-vi.setConfig({ testTimeout: 900_000 });
+vi.setConfig({ testTimeout: TIMEOUT_MS });
 
-/** FAULTS=all: every call fails in every way. Otherwise so many lives for each part, others with each seed. */
-const all = process.env["FAULTS"] === "all";
+/** So many lives for each part, others with each seed. When all is tried: each call fails, in another way with each seed. */
 const LIVES_PER_PART = 2;
 
 /** A block of which the disk does not even read what it is, is set aside, which has tests of its own. */
@@ -73,12 +72,10 @@ async function live({ part, disk, known }: Begin, fault: Fault): Promise<number>
 }
 
 function faultsOf(calls: number, random: Random): Fault[] {
-  if (!all)
-    return Array.from({ length: LIVES_PER_PART }, () => ({
-      ...random.pick(allFaults),
-      call: random.between(1, calls),
-    }));
-  return allFaults.flatMap((kind) => Array.from({ length: calls }, (_, i) => ({ ...kind, call: i + 1 })));
+  const failing = isExhaustive
+    ? Array.from({ length: calls }, (_, i) => i + 1)
+    : Array.from({ length: LIVES_PER_PART }, () => random.between(1, calls));
+  return failing.map((call) => ({ ...random.pick(allFaults), call }));
 }
 
 test("no failure of the disk loses what was acknowledged or brings back what was deleted", async () => {
