@@ -7,7 +7,8 @@
  * (/internal/force_merge), Prometheus gets the time. Bytes a sample are those of the blocks' files, divided by the samples in
  * them; what is still in a head counts for neither. VictoriaMetrics has no head: all of its files count.
  *
- * Cold: the server has just been started and the system's file cache is empty. Warm: the same query again, in rounds.
+ * Cold: the server has just been started and has answered one query that reads nothing, and the system's file cache is
+ * empty. Warm: the same query again, in rounds.
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -54,6 +55,9 @@ const monthly: Population = {
 const TSDB_FLAGS = ["--query-max-series=1000000", "--query-max-samples=100000000", "--retention=60d"];
 const VICTORIA_METRICS_FLAGS = ["-retentionPeriod=3"];
 const PROMETHEUS_FLAGS = ["--storage.tsdb.retention.time=60d"];
+
+/** Starts what a first query starts. */
+const READS_NOTHING: Query = { query: "vector(0)", timeMs: Date.UTC(2026, 0, 1) };
 
 interface Case {
   readonly query: string;
@@ -160,6 +164,7 @@ async function measureServer(
     for (let round = 0; round < coldRounds; round++) {
       const server = await BenchServer.start(product, workspace);
       await sleep(1000);
+      await timed(server, READS_NOTHING, [], []);
       dropFileCache();
       await timed(server, query, result[i]!.coldMs, result[i]!.coldCpuMs);
       await server.stop();
