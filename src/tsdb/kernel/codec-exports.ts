@@ -47,7 +47,7 @@ export interface CodecExports {
   // decode-chunk.ts: chunks of any encoding (storage.ts)
   /** @returns how many samples the chunk says it holds; 0 when its bytes cannot, or the encoding is unknown */
   chunkSampleCount(encoding: number, chunk: number, chunkBytes: number): number;
-  /** @returns the number of samples, -1 when malformed or more than countMax, -2 when the encoding is unknown */
+  /** @returns the number of samples, -1 when malformed or more than countMax, UNKNOWN_ENCODING */
   decodeChunk(
     encoding: number,
     chunk: number,
@@ -142,3 +142,6 @@ export interface CodecExports {
   // aggregate.ts
   addRows(rows: number, rowCount: number, steps: number, groups: number, sums: number, lost: number): void;
 }
+
+/** What `decodeChunk` answers to an encoding that it does not know. */
+export const UNKNOWN_ENCODING = -2;

@@ -13,7 +13,7 @@
  */
 import { assert } from "../../base/assert.ts";
 import { TsdbError } from "../../base/errors.ts";
-import type { CodecExports } from "../kernel/codec-exports.ts";
+import { type CodecExports, UNKNOWN_ENCODING } from "../kernel/codec-exports.ts";
 import type { Budget, ChunkBatch } from "../storage.ts";
 import type { Cells, SampleReader, Window } from "./operators/sample-reader.ts";
 import type { StepGrid } from "./plan/node.ts";
@@ -69,7 +69,7 @@ export class KernelReader implements SampleReader {
         this.#values + 8 * count,
         this.#sampleCountMax - count,
       );
-      if (decoded < 0) throw unreadable(decoded === -2 ? `encoding ${encoding[chunk]}` : "damaged bytes");
+      if (decoded < 0) throw unreadable(decoded === UNKNOWN_ENCODING ? `encoding ${encoding[chunk]}` : "damaged bytes");
       count += decoded;
     }
     this.#sampleCount = count;
