@@ -1,9 +1,12 @@
 /**
  * Bit rot: bits of block files are flipped while the server runs, after it has read the files once. What it then answers
  * must be right, or say that something is missing: never a wrong sample, never silently fewer. After each round the bits are
- * put back. At the end `tsdb verify` must name a flipped bit, and find nothing once it is put back.
+ * put back. Then reads of those files fail while it runs: the same must hold, and once they succeed all is there, with no
+ * block set aside. At the end `tsdb verify` must name a flipped bit, and find nothing once it is put back.
  *
- *   node e2e/rot/main.ts [--flips 2000] [--seed S]
+ *   node e2e/rot/main.ts [--flips 2000] [--read-rounds 20] [--seed S]
+ *
+ * Failing reads need strace, and root or the right to trace.
  */
 import { spawnSync } from "node:child_process";
 import {
@@ -26,6 +29,7 @@ import { METRIC, SERIES_PER_SHARD, valueAt, writeBody } from "../crash/workload.
 import { postWrite } from "../support/remote-write.ts";
 import { startTsdb, type Tsdb } from "../support/tsdb.ts";
 import { inWorkspace, type Workspace } from "../support/workspace.ts";
+import { failReads } from "./failing-reads.ts";
 
 const HOUR_MS = 3_600_000;
 const SHARDS = 10;
@@ -36,7 +40,11 @@ const TIMES_PER_REQUEST = 60;
 const FLIPS_PER_ROUND = 40;
 
 const { values: flags } = parseArgs({
-  options: { flips: { type: "string", default: "2000" }, seed: { type: "string" } },
+  options: {
+    flips: { type: "string", default: "2000" },
+    "read-rounds": { type: "string", default: "20" },
+    seed: { type: "string" },
+  },
 });
 const seed = flags.seed === undefined ? seedFromEnv() : Number(flags.seed);
 const random = new Random(seed);
@@ -96,13 +104,30 @@ async function main(workspace: Workspace): Promise<number> {
     } else for (const flip of flips.toReversed()) apply(flip, dataDir);
     await expectWhole(server.url, endMs, all);
   }
+  const reads = { rounds: Number(flags["read-rounds"]), noticed: 0, wrong: 0, silent: 0 };
+  for (let round = 0; round < reads.rounds; round++) {
+    const [first, every] = [random.between(1, 40), random.between(1, 40)];
+    const succeed = await failReads(workspace, { pid: server.program.pid, files, first, every });
+    const answer = await readAll(server.url, endMs);
+    await succeed();
+    reads.wrong += answer.wrong;
+    if (answer.isWarned) reads.noticed++;
+    else reads.silent += all - answer.found;
+    await expectWhole(server.url, endMs, all);
+  }
+  const lost = quarantined(dataDir);
+  console.log(
+    `${reads.rounds} rounds of failing reads, ${reads.noticed} noticed, ${reads.wrong} wrong samples, ` +
+      `${reads.silent} silently missing, ${lost.length} blocks set aside`,
+  );
   await server.program.stop("SIGTERM");
   const verdicts = verifyNotices(dataDir, files);
   console.log(
     `${flipped} flips, ${wrong} wrong samples, ${silent} silently missing; rounds of ${FLIPS_PER_ROUND}: ` +
       `${detected} noticed, ${harmless} harmless; ${setAside} blocks set aside, and whole again once put back; ${verdicts.text}`,
   );
-  return wrong === 0 && silent === 0 && detected > 0 && verdicts.isRight ? 0 : 1;
+  const areReadsRight = reads.wrong === 0 && reads.silent === 0 && (reads.noticed > 0 || reads.rounds === 0);
+  return wrong === 0 && silent === 0 && detected > 0 && areReadsRight && lost.length === 0 && verdicts.isRight ? 0 : 1;
 }
 
 function start(workspace: Workspace): Promise<Tsdb> {
