@@ -23,13 +23,16 @@ import { HEADER_BYTES } from "./log-oracle.ts";
 const root = mkdtempSync(join(tmpdir(), "tsdb-refusals-"));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
 
-const NOBODY = 65_534;
+/** Root may write to whatever is read-only, unless this takes its capabilities away. */
+const WITHOUT_CAPABILITIES = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"];
 
-/** Runs `tsdb start` on a directory; as nobody when this is root, for whom nothing is read-only. */
+/** Runs `tsdb start` on a directory. */
 function start(dataDir: string): Promise<{ readonly code: number | null; readonly output: string }> {
-  const args = [tsdbFile, "start", "--data-dir", dataDir, "--listen", "127.0.0.1:0", "--probe-listen", ""];
-  const asNobody = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {};
-  const child = spawn(process.execPath, args, { ...asNobody, stdio: ["ignore", "pipe", "pipe"] });
+  const tsdb = [process.execPath, tsdbFile, "start", "--data-dir", dataDir];
+  const listen = ["--listen", "127.0.0.1:0", "--probe-listen", ""];
+  const before = process.getuid?.() === 0 ? WITHOUT_CAPABILITIES : [];
+  const [command, ...args] = [...before, ...tsdb, ...listen] as [string, ...string[]];
+  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     output += text;
