@@ -5,7 +5,9 @@
  * thousand counters over the last day, and two hundred counters over thirty days, scraped once a minute. Then each server
  * merges what it has as far as it does by itself: ours is told to (POST /api/v1/admin/compact), VictoriaMetrics too
  * (/internal/force_merge), Prometheus gets the time. Bytes a sample are those of the blocks' files, divided by the samples in
- * them; what is still in a head counts for neither. VictoriaMetrics has no head: all of its files count.
+ * them: of all blocks, and of those that were merged (level 2 and above), as most are in a database that has run for longer
+ * than a day. What is still in a head counts for neither. VictoriaMetrics has no head and was told to merge all: all of its
+ * files count, both times.
  *
  * Cold: the server has just been started and has answered one query that reads nothing, and the system's file cache is
  * empty. Warm: the same query again, in rounds.
@@ -74,8 +76,14 @@ interface Measured {
 }
 
 interface Size {
-  readonly blockBytes: number;
+  readonly bytes: number;
   readonly samples: number;
+}
+
+/** Of all blocks, and of those that were merged. */
+interface Sizes {
+  readonly all: Size;
+  readonly merged: Size;
 }
 
 export const blocks: Benchmark = {
@@ -98,7 +106,7 @@ export const blocks: Benchmark = {
         : { dayMs: DAY_MS, monthMs: 30 * DAY_MS, targetCount: 10 };
       const { endMs, sampleCount } = await load(servers, spans, options);
       for (const server of servers) await settle(server, options);
-      const sizes = servers.map((server) => sizeOf(server, sampleCount));
+      const sizes = servers.map((server) => sizesOf(server, sampleCount));
       const written = servers.map((server, i) => writtenRow(server, sizes[i]!));
 
       const cases = casesOver(spans);
@@ -121,7 +129,7 @@ export const blocks: Benchmark = {
             budgets.blockBytes,
             "mixed data",
             servers,
-            sizes.map(({ blockBytes, samples }) => blockBytes / samples),
+            sizes.map(({ merged }) => merged.bytes / merged.samples),
           ),
           ...cases.flatMap(({ isBudget, query }, i) => {
             const cpuMs = measured.map((ofServer) => median(ofServer[i]!.warmCpuMs));
@@ -264,6 +272,7 @@ async function settle({ product, url, dataDir }: BenchServer, { progress }: Benc
 interface BlockDir {
   readonly path: string;
   readonly samples: number;
+  readonly isMerged: boolean;
   /** Whether another block was made from it. */
   readonly hasSuccessor: boolean;
 }
@@ -278,27 +287,38 @@ function blockDirs(dataDir: string): BlockDir[] {
       ...(JSON.parse(readFileSync(join(root, name, "meta.json"), "utf8")) as {
         readonly ulid: string;
         readonly stats: { readonly numSamples: number };
-        readonly compaction: { readonly parents?: readonly { readonly ulid: string }[] };
+        readonly compaction: { readonly level: number; readonly parents?: readonly { readonly ulid: string }[] };
       }),
     }));
   const parents = new Set(metas.flatMap(({ compaction }) => (compaction.parents ?? []).map(({ ulid }) => ulid)));
-  return metas.map(({ path, ulid, stats }) => ({ path, samples: stats.numSamples, hasSuccessor: parents.has(ulid) }));
+  return metas.map(({ path, ulid, stats, compaction }) => ({
+    path,
+    samples: stats.numSamples,
+    isMerged: compaction.level > 1,
+    hasSuccessor: parents.has(ulid),
+  }));
 }
 
-function sizeOf({ product, dataDir }: BenchServer, sampleCount: number): Size {
-  if (product.peer === "VictoriaMetrics") return { blockBytes: diskBytes(dataDir), samples: sampleCount };
+function sizesOf({ product, dataDir }: BenchServer, sampleCount: number): Sizes {
+  if (product.peer === "VictoriaMetrics") {
+    const all = { bytes: diskBytes(dataDir), samples: sampleCount };
+    return { all, merged: all };
+  }
   const dirs = blockDirs(dataDir).filter(({ hasSuccessor }) => !hasSuccessor);
-  return {
-    blockBytes: dirs.reduce((sum, { path }) => sum + diskBytes(path), 0),
-    samples: dirs.reduce((sum, { samples }) => sum + samples, 0),
-  };
+  const sizeOf = (some: readonly BlockDir[]): Size => ({
+    bytes: some.reduce((sum, { path }) => sum + diskBytes(path), 0),
+    samples: some.reduce((sum, { samples }) => sum + samples, 0),
+  });
+  return { all: sizeOf(dirs), merged: sizeOf(dirs.filter(({ isMerged }) => isMerged)) };
 }
 
-const writtenRow = (server: BenchServer, { blockBytes, samples }: Size): Row => ({
+const writtenRow = (server: BenchServer, { all, merged }: Sizes): Row => ({
   server: server.name,
-  "B a sample": blockBytes / samples,
-  "MB in blocks": blockBytes / 1e6,
-  "M samples": samples / 1e6,
+  "B a sample": all.bytes / all.samples,
+  "merged B a sample": merged.bytes / merged.samples,
+  "MB in blocks": all.bytes / 1e6,
+  "M samples": all.samples / 1e6,
+  "M merged": merged.samples / 1e6,
   "CPU s so far": server.cpuSeconds(),
   "RSS MB": server.memory().rssBytes / 1e6,
   "peak MB": server.memory().peakRssBytes / 1e6,
