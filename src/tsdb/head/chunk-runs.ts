@@ -1,12 +1,13 @@
 /**
  * Chunks of one batch that lie in files, read in runs of neighbours: chunks that became full at about the same time lie
- * side by side, so what a batch of series needs of one time is mostly one piece of a file. Read one by one, a day of a
- * thousand series takes 48,000 system calls.
+ * side by side, in the order in which they were written, so what a batch of series needs of one time is mostly one piece of
+ * a file, or a few. Read one by one, a day of a thousand series takes 48,000 system calls.
  *
- *   file: ... [entry a][entry b][other][entry c] ...       one run: a to c, what lies between is small and read along
+ *   file: ... [entry a][entry b][others][entry c] ...       one run: a to c, what lies between is small and read along
  *
  * A run is read into the reader's list area in shared memory, which is free between two calls of gather; there the kernel
- * computes the checksums, and what verifies moves to the query's memory as one piece.
+ * computes the checksums, and what verifies moves to the query's memory: as one piece, or chunk by chunk when most of the
+ * run is others'.
  */
 import type { SourceChunks } from "../chunk-source.ts";
 import type { HeadMemory } from "../kernel/head-memory.ts";
@@ -23,25 +24,16 @@ export interface FiledChunk {
   readonly place: number;
 }
 
-interface Run {
-  readonly fileIndex: number;
-  readonly start: number;
-  end: number;
-  readonly chunks: FiledChunk[];
-}
-
 /** What lies between two chunks of a run: copying it costs less than a system call. */
-const GAP_BYTES_MAX = 1024;
+const GAP_BYTES_MAX = 8 * 1024;
 const RUN_BYTES_MAX = 256 * 1024;
 
 export class ChunkRuns {
   readonly #memory: HeadMemory;
   readonly #slot: number;
   readonly #files: ChunkFileReader;
-  #runs: Run[] = [];
-  /** Runs by the part of their file in which they end, or ended before they grew. */
-  readonly #endingIn = new Map<number, Run>();
-  readonly #chunks = new Map<number, FiledChunk>();
+  #added: FiledChunk[] = [];
+  readonly #unread = new Map<number, FiledChunk>();
 
   constructor(memory: HeadMemory, slot: number, files: ChunkFileReader) {
     this.#memory = memory;
@@ -50,51 +42,53 @@ export class ChunkRuns {
   }
 
   add(chunk: FiledChunk): void {
-    const { fileIndex, offset, dataBytes } = chunk;
-    const part = partOf(fileIndex, offset);
-    const end = offset + CHUNK_ENTRY_HEADER_BYTES + dataBytes;
-    let run = this.#endingIn.get(part);
-    if (run === undefined || !isBehind(run, offset, end)) run = this.#endingIn.get(part - 1);
-    if (run !== undefined && isBehind(run, offset, end)) {
-      run.end = end;
-      run.chunks.push(chunk);
-    } else {
-      run = { fileIndex, start: offset, end, chunks: [chunk] };
-      this.#runs.push(run);
-    }
-    this.#endingIn.set(partOf(fileIndex, end), run);
+    this.#added.push(chunk);
   }
 
   /** Reads all that were added, and forgets them. @returns the places of those that did not verify */
-  read(into: SourceChunks): readonly number[] {
-    const unread: number[] = [];
-    this.#chunks.clear();
-    for (const run of this.#runs) this.#readRun(run, into, unread);
-    this.#runs = [];
-    this.#endingIn.clear();
-    return unread;
+  read(into: SourceChunks): Iterable<number> {
+    this.#unread.clear();
+    const chunks = this.#added.sort((a, b) => a.fileIndex - b.fileIndex || a.offset - b.offset);
+    for (let first = 0; first < chunks.length;) {
+      const { fileIndex, offset } = chunks[first]!;
+      let runEnd = endOf(chunks[first]!);
+      let end = first + 1;
+      for (; end < chunks.length; end++) {
+        const next = chunks[end]!;
+        const isNear = next.fileIndex === fileIndex && next.offset - runEnd <= GAP_BYTES_MAX;
+        if (!isNear || endOf(next) - offset > RUN_BYTES_MAX) break;
+        runEnd = Math.max(runEnd, endOf(next));
+      }
+      this.#readRun(chunks.slice(first, end), runEnd - offset, into);
+      first = end;
+    }
+    this.#added = [];
+    return this.#unread.keys();
   }
 
   /** A chunk that the last `read` gave back. */
   chunkAt(place: number): FiledChunk {
-    return this.#chunks.get(place)!;
+    return this.#unread.get(place)!;
   }
 
-  #readRun({ fileIndex, start, end, chunks }: Run, into: SourceChunks, unread: number[]): void {
+  #readRun(chunks: readonly FiledChunk[], runBytes: number, into: SourceChunks): void {
+    const { fileIndex, offset: start } = chunks[0]!;
     const buffer = this.#memory.kernel.listAddress(this.#slot) >>> 0;
-    const bytes = this.#memory.slice(buffer, end - start);
+    const bytes = this.#memory.slice(buffer, runBytes);
     const filled = this.#files.readRaw(fileIndex, start, bytes);
-    const base = into.memory.reserve(end - start);
+    const usedBytes = chunks.reduce((sum, { dataBytes }) => sum + CHUNK_ENTRY_HEADER_BYTES + dataBytes, 0);
+    const isDense = 2 * usedBytes >= runBytes;
+    const base = isDense ? into.memory.reserve(runBytes) : undefined;
     if (base !== undefined) into.memory.store(base, bytes);
     for (const chunk of chunks) {
       const at = chunk.offset - start;
-      const entryBytes = CHUNK_ENTRY_HEADER_BYTES + chunk.dataBytes;
-      if (base !== undefined && at + entryBytes <= filled && this.#verifies(bytes, buffer, at, chunk)) {
-        into.address[chunk.place] = base + at + CHUNK_ENTRY_HEADER_BYTES;
-      } else {
-        this.#chunks.set(chunk.place, chunk);
-        unread.push(chunk.place);
-      }
+      const dataAt = at + CHUNK_ENTRY_HEADER_BYTES;
+      const dataEnd = dataAt + chunk.dataBytes;
+      let address: number | undefined;
+      if (dataEnd <= filled && this.#verifies(bytes, buffer, at, chunk))
+        address = base === undefined ? stored(into, bytes.subarray(dataAt, dataEnd)) : base + dataAt;
+      if (address === undefined) this.#unread.set(chunk.place, chunk);
+      else into.address[chunk.place] = address;
     }
   }
 
@@ -106,13 +100,14 @@ export class ChunkRuns {
   }
 }
 
-/** Parts as long as a gap may be: whatever can follow in a run begins in the part where it ends, or in the next. */
-const partOf = (fileIndex: number, offset: number): number =>
-  fileIndex * (2 ** 32 / GAP_BYTES_MAX) + Math.floor(offset / GAP_BYTES_MAX);
+/** @returns where it is now; undefined when there is no room */
+function stored({ memory }: SourceChunks, bytes: Uint8Array): number | undefined {
+  const address = memory.reserve(bytes.byteLength);
+  if (address !== undefined) memory.store(address, bytes);
+  return address;
+}
 
-/** Whether what lies from `offset` to `end` belongs to the run. */
-const isBehind = (run: Run, offset: number, end: number): boolean =>
-  offset >= run.end && offset - run.end <= GAP_BYTES_MAX && end - run.start <= RUN_BYTES_MAX;
+const endOf = ({ offset, dataBytes }: FiledChunk): number => offset + CHUNK_ENTRY_HEADER_BYTES + dataBytes;
 
 /** Little-endian, at any offset. */
 const u32 = (bytes: Uint8Array, at: number): number =>

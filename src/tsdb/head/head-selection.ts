@@ -71,8 +71,7 @@ export class HeadSelection implements SourceSelection {
     } finally {
       kernel.unpin(this.#slot);
     }
-    const unread = this.#runs.read(into);
-    if (unread.length > 0) this.#readOneByOne(into, unread);
+    this.#readOneByOne(into, this.#runs.read(into));
     return taken;
   }
 
@@ -148,7 +147,7 @@ export class HeadSelection implements SourceSelection {
   }
 
   /** Chunks whose run could not be read or verified: what is really lost is left out, and said. */
-  #readOneByOne(into: SourceChunks, places: readonly number[]): void {
+  #readOneByOne(into: SourceChunks, places: Iterable<number>): void {
     const lost = new Set<number>();
     for (const place of places) {
       const { fileIndex, offset, dataBytes, ref } = this.#runs.chunkAt(place);
