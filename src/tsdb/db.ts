@@ -20,12 +20,11 @@ import type {
   DatabaseState,
   DatabaseStats,
   ReloadableOptions,
-  ReplayProgress,
 } from "./db/api.ts";
 import { ReaderSlots } from "./db/reader-slots.ts";
 import { HANDOVER_FILE, readHandOver } from "./db/handover.ts";
 import { makeDir } from "./db/make-dir.ts";
-import { ReplayDrain, replayLog } from "./db/replay.ts";
+import { ReplayDrain, replayLog, type ReplayProgress } from "./db/replay.ts";
 import { HeadFlushSource } from "./db/head-flush-source.ts";
 import { DiskSpace, isOutOfSpace } from "./db/disk-space.ts";
 import { Controls } from "./db/controls.ts";

@@ -9,6 +9,7 @@ import type { RetentionChange, RetentionKey, RetentionSettings } from "./retenti
 import type { KnownBlock } from "./block-set.ts";
 import type { MergeReport } from "./compactor.ts";
 import type { JobCounts, RunningJob } from "./job-board.ts";
+import type { ReplayProgress } from "./replay.ts";
 import type { DatabaseState, DiskStatus, StateFacts } from "./states.ts";
 import type { HeldView } from "./views.ts";
 
@@ -73,16 +74,6 @@ export interface MaintenanceSettings {
   readonly packed: boolean;
   /** In which every block is read through once; 0: never. */
   readonly scrubIntervalMs: number;
-}
-
-/** Progress of WAL replay; `done === total` when there is nothing (more) to replay. */
-export interface ReplayProgress {
-  readonly segmentsTotal: number;
-  readonly segmentsDone: number;
-  readonly bytesTotal: number;
-  readonly bytesDone: number;
-  readonly entries: number;
-  readonly durationMs: number;
 }
 
 /** Damage that replay found and could not undo: what is lost, named. */

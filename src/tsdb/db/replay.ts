@@ -9,8 +9,17 @@ import type { Head } from "../head/head.ts";
 import type { HeadReplay } from "../head/replay.ts";
 import { type LogSummary, readLog } from "../wal/log.ts";
 import type { SegmentList } from "../wal/segments.ts";
-import type { ReplayProgress } from "./api.ts";
 import type { HandOver } from "./handover.ts";
+
+/** Progress of WAL replay; `done === total` when there is nothing (more) to replay. */
+export interface ReplayProgress {
+  readonly segmentsTotal: number;
+  readonly segmentsDone: number;
+  readonly bytesTotal: number;
+  readonly bytesDone: number;
+  readonly entries: number;
+  readonly durationMs: number;
+}
 
 export interface ReplayOptions {
   readonly vfs: Vfs;

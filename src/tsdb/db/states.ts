@@ -11,7 +11,7 @@
  * sender keeps them and comes again.
  */
 import { formatSizeBytes } from "../../base/size.ts";
-import type { ReplayProgress } from "./api.ts";
+import type { ReplayProgress } from "./replay.ts";
 
 export const databaseStates = [
   "starting",
