@@ -364,11 +364,9 @@ export class WalWriter {
     });
   }
 
-  async #createSegment(): Promise<OpenSegment> {
+  #createSegment(): Promise<OpenSegment> {
     const { vfs, dir, segments } = this.#options;
-    const segment = await createSegment(vfs, dir, this.#nextIndex++);
-    segments.note(segment.index, segment.sizeBytes, Number.NEGATIVE_INFINITY, 0);
-    return segment;
+    return createSegment({ vfs, dir, segments, index: this.#nextIndex++ });
   }
 
   /** Lets go of the present segment: full, given up, or at the end. */

@@ -402,6 +402,21 @@ test("retention takes segments from the oldest on, one after the other, and neve
   expect(await disk.list(LOG_DIR)).toEqual(["00000004"]);
 });
 
+test("the first segment, neither made nor removed, is not taken for the beginning of a log whose beginning is in blocks", async () => {
+  let vfs!: FaultyVfs;
+  const { disk, clock, write, source, segments, replayed } = await bench({ segmentBytesMax: 100 }, (inner) => {
+    const matches = ({ operation, path }: VfsCall): boolean => operation === "syncDir" || path.endsWith("00000001");
+    return (vfs = faultyVfs(inner, { errno: "EIO", call: 2, lasting: "from then on", matches }));
+  });
+  await expect(write()).rejects.toThrow("EIO");
+  vfs.heal();
+  await clock.advance(10_000);
+  for (let i = 0; i < 10; i++) await write();
+  expect((await disk.list(LOG_DIR))[0]).toBe("00000001");
+  await segments.dropFlushed(source.sequence - 2, Number.POSITIVE_INFINITY);
+  expect((await replayed())[0]).toBeGreaterThan(1);
+});
+
 test("a cut leaves the segment, with a batch at hand or without, and nothing written later is in it", async () => {
   const { write, writer, segments, disk, replayed } = await bench({});
   await write();
