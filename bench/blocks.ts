@@ -61,6 +61,9 @@ const PROMETHEUS_FLAGS = ["--storage.tsdb.retention.time=60d"];
 /** Starts what a first query starts. */
 const READS_NOTHING: Query = { query: "vector(0)", timeMs: Date.UTC(2026, 0, 1) };
 
+/** CPU time is counted in hundredths of a second. */
+const WARM_REPEATS = 3;
+
 interface Case {
   readonly query: string;
   readonly rangeMs: number;
@@ -117,8 +120,8 @@ export const blocks: Benchmark = {
       }));
       const notes = await compareAnswers(servers, queries);
       for (const server of servers) await server.stop();
-      const measured: Measured[][] = [];
-      for (const { product } of servers) measured.push(await measureServer(product, workspace, queries, options));
+      const products = servers.map(({ product }) => product);
+      const measured = await measureAll(products, workspace, queries, options);
       return {
         sections: [
           { title: "Written and merged", rows: written },
@@ -159,45 +162,63 @@ function casesOver({ dayMs, monthMs }: Spans): Case[] {
   ];
 }
 
-/** Cold first: each round starts the server anew on an empty file cache. Then warm ones, on the last that was started. */
-async function measureServer(
-  product: Product,
+/**
+ * Cold first: in each round each server is started anew, on an empty file cache. Then warm, all servers by turns.
+ * @returns for each product, for each query
+ */
+async function measureAll(
+  products: readonly Product[],
   workspace: Workspace,
   asked: readonly Query[],
   { isQuick, progress, rounds }: BenchOptions,
-): Promise<Measured[]> {
-  const result = asked.map((): Measured => ({ coldMs: [], coldCpuMs: [], warmMs: [], warmCpuMs: [] }));
+): Promise<Measured[][]> {
+  const measured = products.map(() =>
+    asked.map((): Measured => ({ coldMs: [], coldCpuMs: [], warmMs: [], warmCpuMs: [] })),
+  );
   const coldRounds = isQuick ? 1 : 3;
   for (const [i, query] of asked.entries()) {
-    for (let round = 0; round < coldRounds; round++) {
-      const server = await BenchServer.start(product, workspace);
-      await sleep(1000);
-      await timed(server, READS_NOTHING, [], []);
-      dropFileCache();
-      await timed(server, query, result[i]!.coldMs, result[i]!.coldCpuMs);
-      await server.stop();
-    }
-    progress(`${product.name}: ${query.query} cold`);
+    for (let round = 0; round < coldRounds; round++)
+      for (const [p, product] of products.entries()) {
+        const server = await BenchServer.start(product, workspace);
+        await sleep(1000);
+        await timed(server, READS_NOTHING, 1, [], []);
+        dropFileCache();
+        const { coldMs, coldCpuMs } = measured[p]![i]!;
+        await timed(server, query, 1, coldMs, coldCpuMs);
+        await server.stop();
+      }
+    progress(`${query.query} cold`);
   }
-  const server = await BenchServer.start(product, workspace);
+  const servers: BenchServer[] = [];
+  for (const product of products) servers.push(await BenchServer.start(product, workspace));
+  for (const server of servers) server.pause();
   const warmRounds = rounds ?? (isQuick ? 2 : 10);
-  for (let round = 0; round <= warmRounds; round++)
-    for (const [i, query] of asked.entries()) {
-      // The first round warms up.
-      const { warmMs, warmCpuMs } = round === 0 ? { warmMs: [], warmCpuMs: [] } : result[i]!;
-      await timed(server, query, warmMs, warmCpuMs);
+  for (let round = 0; round <= warmRounds; round++) {
+    for (const [p, server] of servers.entries()) {
+      server.resume();
+      for (const [i, query] of asked.entries()) {
+        // The first round warms up.
+        const { warmMs, warmCpuMs } = round === 0 ? { warmMs: [], warmCpuMs: [] } : measured[p]![i]!;
+        await timed(server, query, WARM_REPEATS, warmMs, warmCpuMs);
+      }
+      server.pause();
     }
-  await server.stop();
-  progress(`${product.name}: warm`);
-  return result;
+    progress(`round ${round} of ${warmRounds}`);
+  }
+  for (const server of servers) await server.stop();
+  return measured;
 }
 
-async function timed(server: BenchServer, query: Query, ms: number[], cpuMs: number[]): Promise<void> {
+/** Asks a query so many times: notes the time of each, and the CPU time of one. */
+async function timed(server: BenchServer, query: Query, repeats: number, ms: number[], cpuMs: number[]): Promise<void> {
   const before = server.cpuSeconds();
-  const answer = await timedQuery(server.url, query);
-  if (answer.status !== 200) throw new Error(`${server.name}: ${query.query}: ${answer.body.toString("utf8", 0, 600)}`);
-  ms.push(answer.ms);
-  cpuMs.push((server.cpuSeconds() - before) * 1000);
+  for (let repeat = 0; repeat < repeats; repeat++) {
+    const answer = await timedQuery(server.url, query);
+    if (answer.status !== 200)
+      throw new Error(`${server.name}: ${query.query}: ${answer.body.toString("utf8", 0, 600)}`);
+    ms.push(answer.ms);
+  }
+  cpuMs.push(((server.cpuSeconds() - before) * 1000) / repeats);
 }
 
 /** Writes all sets, piece of time by piece of time. */
