@@ -410,7 +410,7 @@ test("the first segment, neither made nor removed, is not taken for the beginnin
   });
   await expect(write()).rejects.toThrow("EIO");
   vfs.heal();
-  await clock.advance(10_000);
+  clock.advance(10_000);
   for (let i = 0; i < 10; i++) await write();
   expect((await disk.list(LOG_DIR))[0]).toBe("00000001");
   await segments.dropFlushed(source.sequence - 2, Number.POSITIVE_INFINITY);
