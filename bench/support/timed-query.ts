@@ -1,5 +1,6 @@
 /** Asks a server for queries and takes the time; an answer is read whole, and parsed only when somebody looks at it. */
 import { Agent, request } from "node:http";
+import { errnoOf } from "../../src/base/errors.ts";
 
 export interface TimedAnswer {
   readonly status: number;
@@ -34,7 +35,7 @@ export function timedQuery(baseUrl: string, { query, timeMs, range }: Query): Pr
 function get(url: string): Promise<TimedAnswer> {
   return new Promise((resolve, reject) => {
     const startMs = performance.now();
-    request(url, { agent }, (response) => {
+    const asked = request(url, { agent }, (response) => {
       const pieces: Buffer[] = [];
       response.on("data", (piece: Buffer) => pieces.push(piece));
       response.on("error", reject);
@@ -42,9 +43,13 @@ function get(url: string): Promise<TimedAnswer> {
         const ms = performance.now() - startMs;
         resolve({ status: response.statusCode ?? 0, body: Buffer.concat(pieces), ms });
       });
-    })
-      .on("error", reject)
-      .end();
+    });
+    asked.on("error", (error) => {
+      // A server that was stopped for a while may have let go of the connection.
+      if (asked.reusedSocket && errnoOf(error) === "ECONNRESET") resolve(get(url));
+      else reject(error);
+    });
+    asked.end();
   });
 }
 
