@@ -1,4 +1,4 @@
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { TsdbError } from "../../../src/base/errors.ts";
 import { silentLogger } from "../../../src/base/logger.ts";
 import type { Vfs } from "../../../src/base/vfs.ts";
@@ -425,7 +425,7 @@ test("a cut leaves the segment, with a batch at hand or without, and nothing wri
   await write();
   // Nothing gathers now: the segment is left nevertheless.
   writer.cut();
-  await new Promise((resolve) => void setTimeout(resolve, 5));
+  await vi.waitFor(() => expect(disk.openPaths).toEqual([]));
   await write();
   expect(await disk.list(LOG_DIR)).toEqual(["00000001", "00000002", "00000003"]);
   expect(await replayed()).toEqual([1, 2, 3, 4]);
