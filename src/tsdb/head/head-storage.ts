@@ -76,7 +76,11 @@ export class HeadStorage {
     if (this.#views++ === 0) kernel.pinView(this.#slot);
     let isOpen = true;
     return () => {
-      if (isOpen && --this.#views === 0) kernel.unpinView(this.#slot);
+      if (isOpen && --this.#views === 0) {
+        kernel.unpinView(this.#slot);
+        // A file that is deleted keeps its place on the disk while it is open.
+        this.#files.close();
+      }
       isOpen = false;
     };
   }

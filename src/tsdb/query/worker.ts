@@ -26,10 +26,14 @@ import type { JobRunner } from "./worker-loop.ts";
 /** Memory that a query leaves behind serves the next one, unless it is larger than this. */
 const KEPT_BYTES_MAX = 64 * 1024 * 1024;
 
+/** A worker that had nothing to do for so long lets go of its blocks: deleted ones keep their place on the disk till then. */
+const IDLE_MS = 60_000;
+
 serveQueries(({ attachment, blocks: { dir, cacheBytesMax } }, onDamage): JobRunner => {
   const head = new HeadStorage(attachment);
   const blocks = new BlockStorage({ vfs: realVfs, blocksDir: dir, cacheBytesMax, onDamage });
   let memory = new PrivateMemory(attachment.module);
+  const idle = setTimeout(() => blocks.close(), IDLE_MS).unref();
 
   return function* run(job, budget, view) {
     try {
@@ -37,6 +41,7 @@ serveQueries(({ attachment, blocks: { dir, cacheBytesMax } }, onDamage): JobRunn
       const storage = new MergedStorage(sources, view.missing);
       yield* answer(job, budget, { head, storage }, memory);
     } finally {
+      idle.refresh();
       if (memory.sizeBytes > KEPT_BYTES_MAX) memory = new PrivateMemory(attachment.module);
     }
   };

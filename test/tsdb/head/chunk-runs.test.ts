@@ -86,7 +86,7 @@ async function readCounts(vfs: Vfs, disk: MemoryVfs) {
     database.detach(attachment.slot);
     await database.close();
   };
-  return { read, close };
+  return { read, close, querier };
 }
 
 const whole = Array.from({ length: SERIES }, () => [120, 120, 120, 40]);
@@ -106,6 +106,18 @@ test("chunks that lie side by side are read in one go, whatever series they belo
   expect(reads).toBeGreaterThan(0);
   // One for each of the three times at which all series' chunks became full, not one for each of 120 chunks.
   expect(reads).toBeLessThanOrEqual(3);
+  await close();
+});
+
+test("chunk files are open while a query reads, and no longer: what is deleted must not keep its place on the disk", async () => {
+  const disk = new MemoryVfs();
+  const openFiles = () => disk.openPaths.filter((path) => path === FILE).length;
+  const { read, close, querier } = await readCounts(disk, disk);
+  const before = openFiles();
+  read();
+  expect(openFiles()).toBe(before + 1);
+  querier.close();
+  expect(openFiles()).toBe(before);
   await close();
 });
 
