@@ -6,6 +6,7 @@
  *                                 ├─MergedStorage: select, join, copy chunks──▶ PrivateMemory ──engine──▶ JSON
  *   files of blocks ─BlockStorage─┘
  */
+import { systemClock, type Timer } from "../../base/clock.ts";
 import { realVfs } from "../../base/vfs.ts";
 import { BlockStorage } from "../block/block-storage.ts";
 import { HeadStorage } from "../head/head-storage.ts";
@@ -33,7 +34,7 @@ serveQueries(({ attachment, blocks: { dir, cacheBytesMax } }, onDamage): JobRunn
   const head = new HeadStorage(attachment);
   const blocks = new BlockStorage({ vfs: realVfs, blocksDir: dir, cacheBytesMax, onDamage });
   let memory = new PrivateMemory(attachment.module);
-  const idle = setTimeout(() => blocks.close(), IDLE_MS).unref();
+  let idle: Timer | undefined;
 
   return function* run(job, budget, view) {
     try {
@@ -41,7 +42,8 @@ serveQueries(({ attachment, blocks: { dir, cacheBytesMax } }, onDamage): JobRunn
       const storage = new MergedStorage(sources, view.missing);
       yield* answer(job, budget, { head, storage }, memory);
     } finally {
-      idle.refresh();
+      idle?.cancel();
+      idle = systemClock.after(IDLE_MS, () => blocks.close());
       if (memory.sizeBytes > KEPT_BYTES_MAX) memory = new PrivateMemory(attachment.module);
     }
   };
