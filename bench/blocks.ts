@@ -20,6 +20,7 @@ import { until } from "../e2e/support/until.ts";
 import type { Workspace } from "../e2e/support/workspace.ts";
 import { budgets, judgeServers } from "./support/budgets.ts";
 import { diskBytes } from "./support/process-usage.ts";
+import { noTimes, timeByTurns, timeQuery, type QueryTimes, type RepeatedQuery } from "./support/query-rounds.ts";
 import type { Benchmark, BenchOptions, Row, Section } from "./support/report.ts";
 import { compareAnswers } from "./support/same-answers.ts";
 import {
@@ -32,7 +33,7 @@ import {
   type Product,
 } from "./support/servers.ts";
 import { median, quantile } from "./support/statistics.ts";
-import { timedQuery, type Query } from "./support/timed-query.ts";
+import type { Query } from "./support/timed-query.ts";
 import { prepare, sendAll } from "./support/write-load.ts";
 import { httpRequests } from "./workloads/http-requests.ts";
 import { nodeExporter } from "./workloads/node-exporter.ts";
@@ -59,7 +60,7 @@ const VICTORIA_METRICS_FLAGS = ["-retentionPeriod=3"];
 const PROMETHEUS_FLAGS = ["--storage.tsdb.retention.time=60d"];
 
 /** Starts what a first query starts. */
-const READS_NOTHING: Query = { query: "vector(0)", timeMs: Date.UTC(2026, 0, 1) };
+const READS_NOTHING: RepeatedQuery = { query: "vector(0)", timeMs: Date.UTC(2026, 0, 1), repeats: 1 };
 
 /** CPU time is counted in hundredths of a second. */
 const WARM_REPEATS = 3;
@@ -69,13 +70,6 @@ interface Case {
   readonly rangeMs: number;
   readonly stepMs: number;
   readonly isBudget: boolean;
-}
-
-interface Measured {
-  readonly coldMs: number[];
-  readonly coldCpuMs: number[];
-  readonly warmMs: number[];
-  readonly warmCpuMs: number[];
 }
 
 interface Size {
@@ -121,11 +115,12 @@ export const blocks: Benchmark = {
       const notes = await compareAnswers(servers, queries);
       for (const server of servers) await server.stop();
       const products = servers.map(({ product }) => product);
-      const measured = await measureAll(products, workspace, queries, options);
+      const cold = await measureCold(products, workspace, queries, options);
+      const warm = await measureWarm(products, workspace, queries, options);
       return {
         sections: [
           { title: "Written and merged", rows: written },
-          ...cases.map((asked, i) => querySection(asked, servers, measured, i)),
+          ...cases.map((asked, i) => querySection(asked, servers, cold, warm, i)),
         ],
         verdicts: [
           ...judgeServers(
@@ -135,7 +130,7 @@ export const blocks: Benchmark = {
             sizes.map(({ merged }) => merged.bytes / merged.samples),
           ),
           ...cases.flatMap(({ isBudget, query }, i) => {
-            const cpuMs = measured.map((ofServer) => median(ofServer[i]!.warmCpuMs));
+            const cpuMs = warm.map((ofServer) => median(ofServer[i]!.cpuMs));
             return isBudget ? judgeServers(budgets.rangeQuery, `${query}, in blocks`, servers, cpuMs) : [];
           }),
         ],
@@ -162,63 +157,42 @@ function casesOver({ dayMs, monthMs }: Spans): Case[] {
   ];
 }
 
-/**
- * Cold first: in each round each server is started anew, on an empty file cache. Then warm, all servers by turns.
- * @returns for each product, for each query
- */
-async function measureAll(
+/** Each server is started anew for each query of each round. @returns for each product, for each query */
+async function measureCold(
   products: readonly Product[],
   workspace: Workspace,
-  asked: readonly Query[],
-  { isQuick, progress, rounds }: BenchOptions,
-): Promise<Measured[][]> {
-  const measured = products.map(() =>
-    asked.map((): Measured => ({ coldMs: [], coldCpuMs: [], warmMs: [], warmCpuMs: [] })),
-  );
-  const coldRounds = isQuick ? 1 : 3;
-  for (const [i, query] of asked.entries()) {
-    for (let round = 0; round < coldRounds; round++)
+  queries: readonly Query[],
+  { isQuick, progress }: BenchOptions,
+): Promise<QueryTimes[][]> {
+  const measured = products.map(() => queries.map(noTimes));
+  const rounds = isQuick ? 1 : 3;
+  for (const [i, query] of queries.entries()) {
+    for (let round = 0; round < rounds; round++)
       for (const [p, product] of products.entries()) {
         const server = await BenchServer.start(product, workspace);
         await sleep(1000);
-        await timed(server, READS_NOTHING, 1, [], []);
+        await timeQuery(server, READS_NOTHING, noTimes());
         dropFileCache();
-        const { coldMs, coldCpuMs } = measured[p]![i]!;
-        await timed(server, query, 1, coldMs, coldCpuMs);
+        await timeQuery(server, { ...query, repeats: 1 }, measured[p]![i]!);
         await server.stop();
       }
     progress(`${query.query} cold`);
   }
-  const servers: BenchServer[] = [];
-  for (const product of products) servers.push(await BenchServer.start(product, workspace));
-  for (const server of servers) server.pause();
-  const warmRounds = rounds ?? (isQuick ? 2 : 10);
-  for (let round = 0; round <= warmRounds; round++) {
-    for (const [p, server] of servers.entries()) {
-      server.resume();
-      for (const [i, query] of asked.entries()) {
-        // The first round warms up.
-        const { warmMs, warmCpuMs } = round === 0 ? { warmMs: [], warmCpuMs: [] } : measured[p]![i]!;
-        await timed(server, query, WARM_REPEATS, warmMs, warmCpuMs);
-      }
-      server.pause();
-    }
-    progress(`round ${round} of ${warmRounds}`);
-  }
-  for (const server of servers) await server.stop();
   return measured;
 }
 
-/** Asks a query so many times: notes the time of each, and the CPU time of one. */
-async function timed(server: BenchServer, query: Query, repeats: number, ms: number[], cpuMs: number[]): Promise<void> {
-  const before = server.cpuSeconds();
-  for (let repeat = 0; repeat < repeats; repeat++) {
-    const answer = await timedQuery(server.url, query);
-    if (answer.status !== 200)
-      throw new Error(`${server.name}: ${query.query}: ${answer.body.toString("utf8", 0, 600)}`);
-    ms.push(answer.ms);
-  }
-  cpuMs.push(((server.cpuSeconds() - before) * 1000) / repeats);
+async function measureWarm(
+  products: readonly Product[],
+  workspace: Workspace,
+  queries: readonly Query[],
+  { isQuick, progress, rounds = isQuick ? 2 : 10 }: BenchOptions,
+): Promise<QueryTimes[][]> {
+  const servers: BenchServer[] = [];
+  for (const product of products) servers.push(await BenchServer.start(product, workspace));
+  const repeated = queries.map((query) => ({ ...query, repeats: WARM_REPEATS }));
+  const measured = await timeByTurns(servers, repeated, rounds, progress);
+  for (const server of servers) await server.stop();
+  return measured;
 }
 
 /** Writes all sets, piece of time by piece of time. */
@@ -353,19 +327,17 @@ function dropFileCache(): void {
 const querySection = (
   { query, rangeMs, stepMs }: Case,
   servers: readonly BenchServer[],
-  measured: readonly (readonly Measured[])[],
+  cold: readonly (readonly QueryTimes[])[],
+  warm: readonly (readonly QueryTimes[])[],
   i: number,
 ): Section => ({
   title: `${query} over ${rangeMs / DAY_MS} d, step ${stepMs / 1000} s`,
-  rows: servers.map((server, s) => {
-    const { coldMs, coldCpuMs, warmMs, warmCpuMs } = measured[s]![i]!;
-    return {
-      server: server.name,
-      "cold ms": median(coldMs),
-      "cold CPU ms": median(coldCpuMs),
-      "warm CPU ms": median(warmCpuMs),
-      "warm p50 ms": quantile(warmMs, 0.5),
-      "warm p99 ms": quantile(warmMs, 0.99),
-    };
-  }),
+  rows: servers.map((server, s) => ({
+    server: server.name,
+    "cold ms": median(cold[s]![i]!.latenciesMs),
+    "cold CPU ms": median(cold[s]![i]!.cpuMs),
+    "warm CPU ms": median(warm[s]![i]!.cpuMs),
+    "warm p50 ms": quantile(warm[s]![i]!.latenciesMs, 0.5),
+    "warm p99 ms": quantile(warm[s]![i]!.latenciesMs, 0.99),
+  })),
 });

@@ -12,11 +12,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { metricsOf } from "../e2e/support/http.ts";
 import { until } from "../e2e/support/until.ts";
 import { budgets, judgeServers } from "./support/budgets.ts";
+import { timeByTurns, type QueryTimes, type RepeatedQuery } from "./support/query-rounds.ts";
 import type { Benchmark, BenchOptions, Row } from "./support/report.ts";
 import { compareAnswers } from "./support/same-answers.ts";
 import { BenchServer, chosen, prometheus, tsdb, victoriaMetrics, withWorkspace } from "./support/servers.ts";
 import { median, quantile } from "./support/statistics.ts";
-import { timedQuery, type Query } from "./support/timed-query.ts";
 import { prepare, sendAll } from "./support/write-load.ts";
 import { httpRequests } from "./workloads/http-requests.ts";
 import { nodeExporter } from "./workloads/node-exporter.ts";
@@ -31,7 +31,6 @@ const NODE_SCRAPES = 28;
 interface Case {
   readonly query: string;
   readonly kind: "range" | "instant";
-  /** How often it is asked in a row: short ones take less than the clock of /proc tells apart. */
   readonly repeats: number;
   readonly budget?: "rangeQuery" | "instantQuery";
 }
@@ -49,12 +48,6 @@ const CASES: readonly Case[] = [
 /** What a user must set to select 100,000 series and a bit in one query, or to read as many samples at once. */
 const TSDB_FLAGS = ["--query-max-series=1000000", "--query-max-samples=100000000"];
 
-interface Measured {
-  readonly latenciesMs: number[];
-  readonly cpuMs: number[];
-  answerBytes: number;
-}
-
 export const query: Benchmark = {
   name: "query",
   question: "What does a query cost?",
@@ -70,14 +63,15 @@ export const query: Benchmark = {
       const endMs = await load(servers, rangeMs, options);
       for (const server of servers) await settle(server, options);
 
-      const queries = CASES.map(({ query: text, kind }): Query => ({
+      const queries = CASES.map(({ query: text, kind, repeats }): RepeatedQuery => ({
         query: text,
+        repeats,
         timeMs: endMs,
         ...(kind === "range" ? { range: { lengthMs: rangeMs, stepMs: STEP_MS } } : {}),
       }));
       const differences = await compareAnswers(servers, queries);
-      for (const server of servers) server.pause();
-      const measured = await measureRounds(servers, queries, options);
+      const rounds = options.rounds || (options.isQuick ? 2 : 8);
+      const measured = await timeByTurns(servers, queries, rounds, options.progress);
       for (const server of servers) await server.stop();
       return {
         sections: CASES.map(({ query: text, kind }, i) => ({
@@ -150,39 +144,7 @@ async function settle({ product, url }: BenchServer, { progress }: BenchOptions)
   await sleep(3000);
 }
 
-/** @returns for each server, for each query */
-async function measureRounds(
-  servers: readonly BenchServer[],
-  queries: readonly Query[],
-  { rounds = 0, isQuick, progress }: BenchOptions,
-): Promise<Measured[][]> {
-  const measured = servers.map(() => CASES.map((): Measured => ({ latenciesMs: [], cpuMs: [], answerBytes: 0 })));
-  const count = rounds || (isQuick ? 2 : 8);
-  // The first round warms up.
-  for (let round = 0; round <= count; round++) {
-    for (const [s, server] of servers.entries()) {
-      server.resume();
-      for (const [i, asked] of queries.entries()) {
-        const into = measured[s]![i]!;
-        const cpuBefore = server.cpuSeconds();
-        const { repeats } = CASES[i]!;
-        for (let repeat = 0; repeat < repeats; repeat++) {
-          const answer = await timedQuery(server.url, asked);
-          if (answer.status !== 200)
-            throw new Error(`${server.name}: ${asked.query}: ${answer.body.toString("utf8", 0, 600)}`);
-          into.answerBytes = answer.body.byteLength;
-          if (round > 0) into.latenciesMs.push(answer.ms);
-        }
-        if (round > 0) into.cpuMs.push(((server.cpuSeconds() - cpuBefore) * 1000) / repeats);
-      }
-      server.pause();
-    }
-    progress(`round ${round} of ${count}`);
-  }
-  return measured;
-}
-
-const rowOf = (server: BenchServer, { latenciesMs, cpuMs, answerBytes }: Measured): Row => ({
+const rowOf = (server: BenchServer, { latenciesMs, cpuMs, answerBytes }: QueryTimes): Row => ({
   server: server.name,
   "CPU ms": median(cpuMs),
   "p50 ms": quantile(latenciesMs, 0.5),

@@ -7,9 +7,12 @@ import { InlineRunner } from "../../src/tsdb/maintenance/runner-inline.ts";
 import { Database, type DatabaseOptions } from "../../src/tsdb/db.ts";
 import { loadKernelModule } from "../../src/tsdb/kernel/load.ts";
 import { ManualClock } from "./clock.ts";
+import { bitsOf } from "./columns.ts";
 import { Random } from "./random.ts";
 import { type TwinSeries, writeRequest } from "./remote-write-twin.ts";
 import { snappyCompress } from "./write-request.ts";
+
+export { bitsOf } from "./columns.ts";
 
 export const kernel = loadKernelModule({ debug: true });
 const MiB = 2 ** 20;
@@ -79,8 +82,6 @@ export const series = (name: string, samples: readonly (readonly [timeMs: number
   labels: [["__name__", name]],
   samples: samples.map(([timeMs, value]) => ({ timestampMs: BigInt(timeMs), value: bitsOf(value) })),
 });
-
-export const bitsOf = (value: number): bigint => new BigUint64Array(Float64Array.of(value).buffer)[0]!;
 
 /** Lets everything run that waits for nothing but the disk in memory. */
 export async function rest(turns = 10): Promise<void> {

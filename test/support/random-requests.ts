@@ -1,4 +1,5 @@
 /** Requests as senders make them, and as none should: for the model of the head. Drawn, so a run is repeated by its seed. */
+import { bitsOf } from "./columns.ts";
 import type { Random } from "./random.ts";
 import type { ByteLabel, TwinSample, TwinSeries } from "./remote-write-twin.ts";
 
@@ -77,5 +78,4 @@ export class RandomRequests {
   }
 }
 
-const bitsOf = (value: number): bigint => new BigUint64Array(Float64Array.of(value).buffer)[0]!;
 const utf8 = (text: string): string => Buffer.from(text).toString("latin1");
