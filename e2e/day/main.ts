@@ -156,10 +156,20 @@ async function missing({ url }: Tsdb, targets: readonly Target[]): Promise<strin
 /** What is still growing in the last third of the day. */
 function growth(readings: readonly Reading[]): string[] {
   const third = Math.floor(readings.length / 3);
-  const mean = (part: readonly Reading[], key: keyof Reading): number =>
-    part.reduce((sum, reading) => sum + reading[key], 0) / part.length;
   return (["rssMb", "headMb", "diskMb", "files", "headSeries"] as const).flatMap((key) => {
-    const [middle, last] = [mean(readings.slice(third, 2 * third), key), mean(readings.slice(2 * third), key)];
+    // The disk fills up to its limit and falls by a whole block: how full it was on average depends on when a third ends.
+    const judge = key === "diskMb" ? most : mean;
+    const [middle, last] = [readings.slice(third, 2 * third), readings.slice(2 * third)].map((part) =>
+      judge(part.map((reading) => reading[key])),
+    ) as [number, number];
     return last <= GROWTH_MAX * middle ? [] : [`${key} still grows: ${middle.toFixed(0)}, then ${last.toFixed(0)}`];
   });
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, each) => sum + each, 0) / values.length;
+}
+
+function most(values: readonly number[]): number {
+  return Math.max(...values);
 }
