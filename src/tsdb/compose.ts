@@ -169,6 +169,7 @@ const configView = (live: ConfigInForce): ConfigView => ({
   flags: () => Object.fromEntries(live.current.values.map(({ setting, text }) => [setting.flag, text])),
   yaml: () => toYaml(live.current.values),
   hash: () => live.current.hash,
+  fileHash: () => live.current.fileHash,
   origin(key) {
     const found = live.current.values.find(({ setting }) => setting.key === key);
     assert(found !== undefined, "there is such a setting");

@@ -33,6 +33,8 @@ export interface LoadedConfig {
   /** Changes exactly when a value changes; the same in every process with these values. */
   readonly hash: string;
   readonly file: string | undefined;
+  /** Of the file's text, as {@link textHash} makes it: who wrote the file sees whether it has been read. */
+  readonly fileHash: string | undefined;
   /** When it was read, in ms since the epoch. */
   readonly atMs: number;
   /** False once a newer one was given and refused. */
@@ -59,7 +61,7 @@ const PROBLEMS_SHOWN_MAX = 20;
 export function loadConfig({ flags, env, file: fileFlag, surroundings, nowMs }: ConfigSources): LoadedConfig {
   const problems: string[] = [];
   const file = fileFlag ?? (env["TSDB_CONFIG"] || undefined);
-  const inFile = file === undefined ? new Map<NamedSetting, FileValue>() : readFile(file, problems);
+  const inFile = file === undefined ? undefined : readFile(file, problems);
   const values: SettingValue[] = [];
 
   const read = (setting: NamedSetting, text: string, where: string): unknown => {
@@ -77,7 +79,7 @@ export function loadConfig({ flags, env, file: fileFlag, surroundings, nowMs }: 
     const variable = variableOf(setting);
     const flagText = flags.get(setting.flag);
     const variableText = env[variable];
-    const fileValue = inFile.get(setting);
+    const fileValue = inFile?.values.get(setting);
     if (flagText !== undefined)
       add(setting, read(setting, flagText, `--${setting.flag}`), { from: "flag", name: `--${setting.flag}` });
     else if (variableText !== undefined && (variableText !== "" || setting.kind.acceptsEmpty))
@@ -98,6 +100,7 @@ export function loadConfig({ flags, env, file: fileFlag, surroundings, nowMs }: 
     values,
     hash: hashOf(values),
     file,
+    fileHash: inFile === undefined ? undefined : textHash(inFile.text),
     atMs: nowMs,
     isNewest: true,
     warnings: doubtful(env),
@@ -113,18 +116,26 @@ function listed(problems: readonly string[]): string {
 
 function hashOf(values: readonly SettingValue[]): string {
   const texts = values.map(({ setting, text }) => [setting.key, text]);
-  return createHash("sha256").update(JSON.stringify(texts)).digest("hex").slice(0, 16);
+  return textHash(JSON.stringify(texts));
 }
 
-function readFile(file: string, problems: string[]): ReadonlyMap<NamedSetting, FileValue> {
+/** Short enough to be read aloud, long enough that no two texts of one server have the same. */
+export const textHash = (text: string): string => createHash("sha256").update(text).digest("hex").slice(0, 16);
+
+interface ReadFile {
+  readonly text: string;
+  readonly values: ReadonlyMap<NamedSetting, FileValue>;
+}
+
+function readFile(file: string, problems: string[]): ReadFile {
   const contents = readConfigFile(file);
   if ("problem" in contents) {
     problems.push(contents.problem);
-    return new Map();
+    return { text: "", values: new Map() };
   }
   const parsed = parseConfigFile(contents.text, file);
   problems.push(...parsed.problems);
-  return new Map(parsed.values.map((value) => [value.setting, value]));
+  return { text: contents.text, values: new Map(parsed.values.map((value) => [value.setting, value])) };
 }
 
 /** The table is complete and each value was read by its own setting's schema, so the object is a Config. */

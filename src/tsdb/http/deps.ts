@@ -36,6 +36,8 @@ export interface ConfigView {
   yaml(): string;
   /** Differs whenever the config in force differs. */
   hash(): string;
+  /** Of the file's text that is in force; undefined without a file. */
+  fileHash(): string | undefined;
   /** Where a value comes from, such as "default" or "flag --retention". @param key as in the file */
   origin(key: string): string;
   /** Whether settings may only be changed in the file. */

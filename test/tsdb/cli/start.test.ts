@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, expect, onTestFinished, test, vi } from "vitest";
+import { textHash } from "../../../src/tsdb/config.ts";
 import { runTsdb, startTsdb, type RunOptions, type Started } from "../../support/run-tsdb.ts";
 
 const root = mkdtempSync(join(tmpdir(), "tsdb-start-"));
@@ -146,14 +147,18 @@ test("SIGHUP and POST /-/reload apply what can be applied, and a mistake changes
   const file = join(root, "reload.yaml");
   writeFileSync(file, "logging: {level: info}\n");
   const server = await start(["--data-dir", newDir(), "--config", file]);
-  const stateOf = async () => (await (await fetch(`${server.url}/-/state`)).json()) as { configHash: string };
+  const stateOf = async () =>
+    (await (await fetch(`${server.url}/-/state`)).json()) as { configHash: string; configFileHash: string };
   const before = await stateOf();
+  expect(before.configFileHash).toBe(textHash("logging: {level: info}\n"));
 
   writeFileSync(file, "logging: {level: debug}\nstorage: {memtable_size: 64MB}\n");
   server.child.kill("SIGHUP");
   await vi.waitUntil(() => server.logged("these changes need a restart"));
   expect(server.logged("configuration reloaded")).toMatchObject({ applied: ["logging.level=debug"] });
-  expect((await stateOf()).configHash).not.toBe(before.configHash);
+  const after = await stateOf();
+  expect(after.configHash).not.toBe(before.configHash);
+  expect(after.configFileHash).not.toBe(before.configFileHash);
   await runTsdb(["write", "up 1", "--url", server.url]);
   expect(server.logged("write")).toMatchObject({ level: "debug", operation: "write", format: "json", samples: 1 });
 
@@ -161,6 +166,7 @@ test("SIGHUP and POST /-/reload apply what can be applied, and a mistake changes
   expect((await fetch(`${server.url}/-/reload`, { method: "POST" })).status).toBe(500);
   const { data } = (await (await fetch(`${server.url}/api/v1/status/runtimeinfo`)).json()) as { data: object };
   expect(data).toMatchObject({ reloadConfigSuccess: false });
+  expect((await stateOf()).configFileHash).toBe(after.configFileHash);
 });
 
 test("the old Node of the machine hands over to the one that the package brings, and passes its signals on", async ({

@@ -205,6 +205,7 @@ export function fakeDeps(options: Partial<HttpOptions> = {}): AppDeps & Omit<Tes
       flags: () => ({ "data-dir": "./data" }),
       yaml: () => "storage:\n  data_dir: ./data\n",
       hash: () => "h4sh",
+      fileHash: () => "f1le",
       origin: () => "default",
       isManaged: () => false,
       loaded: () => ({ isSuccessful: true, atMs: 1_700_000_000_000 }),

@@ -133,6 +133,7 @@ test("the probe listener serves probes and state, and nothing else", async () =>
     engineVersion: "0.1.0",
     formatVersion: 1,
     configHash: "h4sh",
+    configFileHash: "f1le",
   });
   for (const { methods, path } of [...routes, metricsRoute, writeRoute]) {
     if (path.startsWith("/-/")) continue;

@@ -25,6 +25,7 @@ function state({ deps }: Context): string {
     engineVersion: build.version,
     formatVersion: build.formatVersion,
     configHash: config.hash(),
+    configFileHash: config.fileHash(),
   });
 }
 
