@@ -33,6 +33,9 @@ const maintenance = /^src\/tsdb\/maintenance\//;
 const transfer = /^src\/tsdb\/(import|export|inspect)\//;
 const db = /^src\/tsdb\/db(\/|\.ts$)/;
 const http = /^src\/tsdb\/http\//;
+const operatorApi = /^src\/operator\/api\//;
+const desired = /^src\/operator\/desired\//;
+const cluster = /^src\/operator\/cluster\//;
 
 const layers: readonly Layer[] = [
   { files: /^src\/base\/logger-pino\.ts$/, imports: [base], packages: ["pino", "pino-pretty"] },
@@ -97,6 +100,11 @@ const layers: readonly Layer[] = [
   },
   { files: config, imports: [base], packages: ["yaml", "zod"] },
   { files: version, imports: [/^package\.json$/] },
+  // The operator: what a resource is, what should be for it, what is there, and who brings the two together.
+  { files: operatorApi, imports: [base], packages: ["zod"] },
+  // The engine's settings are the engine's own table: what is written to its file is what it reads.
+  { files: desired, imports: [base, operatorApi, config], types: [cluster], packages: ["yaml"] },
+  { files: /^src\/operator\/reconcile\//, imports: [base, operatorApi, desired, cluster] },
   // The edge: command line, signals, listening. It may use all there is.
   {
     files: /^src\/tsdb\/(cli\/|main\.ts$|server\.ts$|compose\.ts$)/,
