@@ -28,6 +28,7 @@ export type ErrorCode =
   | "CHUNK_CORRUPT"
   | "BLOCK_CORRUPT" // a block, or a part of one, that is not as it was written
   | "CANCELED" // maintenance work that was stopped
+  | "CLUSTER" // the API server of Kubernetes refused, or did not answer; in the operator only
   | "IO"
   | "INTERNAL";
 

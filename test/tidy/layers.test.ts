@@ -104,6 +104,8 @@ const layers: readonly Layer[] = [
   { files: operatorApi, imports: [base], packages: ["zod"] },
   // The engine's settings are the engine's own table: what is written to its file is what it reads.
   { files: desired, imports: [base, operatorApi, config], types: [cluster], packages: ["yaml"] },
+  { files: cluster, imports: [base], packages: ["@kubernetes/client-node", "undici", "prom-client"] },
+  { files: /^src\/operator\/http\.ts$/, imports: [base], packages: ["prom-client"] },
   { files: /^src\/operator\/reconcile\//, imports: [base, operatorApi, desired, cluster] },
   // The edge: command line, signals, listening. It may use all there is.
   {

@@ -60,6 +60,7 @@ export const httpErrors: Readonly<Record<ErrorCode, HttpError>> = {
   CHUNK_CORRUPT: internal,
   BLOCK_CORRUPT: internal,
   CANCELED: unavailable(5),
+  CLUSTER: internal,
   IO: internal,
   INTERNAL: internal,
 };
