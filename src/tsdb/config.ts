@@ -205,8 +205,8 @@ export function reloaded(before: LoadedConfig, after: LoadedConfig): Reload {
   };
 }
 
-/** The effective configuration as the YAML that would give it, for /api/v1/status/config. */
-export function toYaml(values: readonly SettingValue[]): string {
+/** Settings, in the order of the table, as the YAML that would give them: for /api/v1/status/config, and for who writes a file. */
+export function toYaml(values: readonly Pick<SettingValue, "setting" | "text">[]): string {
   const lines: string[] = [];
   let open = "";
   for (const { setting, text } of values) {

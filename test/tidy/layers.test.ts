@@ -103,16 +103,10 @@ const layers: readonly Layer[] = [
   // The operator: what a resource is, what should be for it, what is there, and who brings the two together.
   { files: operatorApi, imports: [base], packages: ["zod"] },
   // The engine's settings are the engine's own table: what is written to its file is what it reads.
-  { files: desired, imports: [base, operatorApi, config], types: [cluster], packages: ["yaml"] },
+  { files: desired, imports: [base, operatorApi, config], types: [cluster], packages: ["yaml", "zod"] },
   { files: cluster, imports: [base], packages: ["@kubernetes/client-node", "undici", "prom-client"] },
   { files: /^src\/operator\/http\.ts$/, imports: [base], packages: ["prom-client"] },
   { files: /^src\/operator\/reconcile\//, imports: [base, operatorApi, desired, cluster] },
-  // The operator's edge: command line, signals, rights.
-  {
-    files: /^src\/operator\/[^/]+\.ts$/,
-    imports: [base, config, version, /^src\/operator\//],
-    packages: ["commander", "prom-client", "yaml", "zod"],
-  },
   // The edge: command line, signals, listening. It may use all there is.
   {
     files: /^src\/tsdb\/(cli\/|main\.ts$|server\.ts$|compose\.ts$)/,

@@ -79,7 +79,10 @@ const nameRule = {
 };
 
 const column = (name: string, type: string, jsonPath: string, description: string, priority = 0) => ({
-  ...{ name, type, jsonPath, description },
+  name,
+  type,
+  jsonPath,
+  description,
   ...(priority === 0 ? {} : { priority }),
 });
 

@@ -21,7 +21,7 @@ export function withRules<S extends z.ZodType>(schema: S, ...rules: readonly Rul
     for (const { holds, message } of rules) if (!holds(value)) context.addIssue({ code: "custom", message });
   });
   const validations = rules.map(({ cel, message }) => ({ rule: cel, message }));
-  return checked.meta({ ...schema.meta(), [VALIDATIONS]: validations }) as S;
+  return checked.meta({ ...schema.meta(), [VALIDATIONS]: validations });
 }
 
 /** A rule on what a value may become: only the API server knows what was before. */
@@ -36,5 +36,5 @@ export function withTransitions<S extends z.ZodType>(schema: S, ...rules: readon
   return schema.meta({
     ...meta,
     [VALIDATIONS]: [...before, ...rules.map(({ cel, message }) => ({ rule: cel, message }))],
-  }) as S;
+  });
 }

@@ -3,36 +3,22 @@
  * a memory of its own. Two calls with the same arguments give the same objects, so that a run which finds them there writes
  * nothing.
  */
-import type { Spec } from "../api/schema.ts";
-import type { KubeObject } from "./kube-object.ts";
+import { networkPolicy, serviceAccount } from "./access.ts";
+import { claims } from "./claims.ts";
+import { configMap } from "./config-map.ts";
+import { podDisruptionBudget } from "./disruption.ts";
+import { engineFile } from "./engine-file.ts";
+import type { Database, Facts } from "./facts.ts";
+import type { KubeObject } from "../cluster/objects.ts";
+import { IMAGE_ANNOTATION } from "./metadata.ts";
+import { serviceMonitor, SERVICE_MONITOR } from "./monitoring.ts";
+import { claimName, CONTAINER, networkPolicyName, podDisruptionBudgetName, serviceMonitorName } from "./names.ts";
+import { overlayProblems } from "./overlay-rules.ts";
+import { reservedKeyProblems } from "./reserved-keys.ts";
+import { headlessService, service } from "./services.ts";
+import { statefulSet } from "./stateful-set.ts";
 
-/** A TimeSeriesDB whose spec was read through the schema. */
-export interface Database {
-  readonly namespace: string;
-  readonly name: string;
-  readonly uid: string;
-  readonly spec: Spec;
-}
-
-/** What the spec does not say. */
-export interface Facts {
-  /** Id of the installation whose operator this is; children carry it. */
-  readonly installation: string;
-  /** Image of a database that has none yet and asks for none. */
-  readonly defaultImage: string;
-  /** Where the operator's own pods are; undefined when it runs outside of the cluster. */
-  readonly operatorNamespace: string | undefined;
-  /** Whether the cluster knows ServiceMonitors. */
-  readonly hasServiceMonitors: boolean;
-  /** The database's StatefulSet, if it is ours: image, claim template and template revision are read from it. */
-  readonly statefulSet: KubeObject | undefined;
-  /** The members' claims that exist and are ours, by name. */
-  readonly claims: ReadonlyMap<string, KubeObject>;
-  /** Members below this ordinal keep their old template; 0 rolls all. */
-  readonly partition: number;
-  /** Put on the pods' template: another value rolls them. For growth that only a restart completes. */
-  readonly restart: string | undefined;
-}
+export type { Database, Facts } from "./facts.ts";
 
 /** An object by what it is called. */
 export interface ObjectReference {
@@ -62,3 +48,54 @@ export interface InvalidSpec {
 }
 
 export type Desired = DesiredObjects | InvalidSpec;
+
+export function desired(database: Database, facts: Facts): Desired {
+  const engine = engineFile(database.spec);
+  const problems = [...reservedKeyProblems(database), ...overlayProblems(database), ...engine.problems];
+  if (problems.length > 0) return { kind: "invalid", problems };
+
+  const image = imageOf(database, facts);
+  const policy = networkPolicy(database, facts);
+  const budget = podDisruptionBudget(database, facts);
+  const monitor = serviceMonitor(database, facts);
+  const objects = [
+    ...claims(database, facts, image),
+    configMap(database, facts, engine),
+    serviceAccount(database, facts),
+    headlessService(database, facts),
+    service(database, facts),
+    policy,
+    budget,
+    statefulSet(database, facts, image, engine),
+    monitor,
+  ].filter((object) => object !== undefined);
+
+  const unwanted: ObjectReference[] = [];
+  const reference = (apiVersion: string, kind: string, name: string) =>
+    void unwanted.push({ apiVersion, kind, namespace: database.namespace, name });
+  if (!policy) reference("networking.k8s.io/v1", "NetworkPolicy", networkPolicyName(database));
+  if (!budget) reference("policy/v1", "PodDisruptionBudget", podDisruptionBudgetName(database));
+  if (!monitor && facts.hasServiceMonitors)
+    reference(SERVICE_MONITOR.apiVersion, SERVICE_MONITOR.kind, serviceMonitorName(database));
+
+  return { kind: "objects", objects, unwanted, image, configFileHash: engine.hash };
+}
+
+/**
+ * What the spec says; else what runs, so that a newer operator with a newer default restarts nobody; else what last ran on
+ * the volume, which may hold what an older engine cannot read.
+ */
+function imageOf(database: Database, { statefulSet: live, claims: liveClaims, defaultImage }: Facts): string {
+  const { image } = database.spec;
+  if (image !== undefined) return image;
+  const template = (live?.["spec"] as LiveSpec | undefined)?.template;
+  const running = template?.spec?.containers?.find(({ name }) => name === CONTAINER)?.image;
+  return running ?? liveClaims.get(claimName(database, 0))?.metadata.annotations?.[IMAGE_ANNOTATION] ?? defaultImage;
+}
+
+/** As much as is read of a StatefulSet that somebody else may have written. */
+interface LiveSpec {
+  readonly template?: {
+    readonly spec?: { readonly containers?: readonly { readonly name: string; readonly image?: string }[] };
+  };
+}

@@ -1,0 +1,51 @@
+/** Databases to build objects for. */
+import { expect } from "vitest";
+import { readDatabase } from "../../../src/operator/desired/database.ts";
+import { desired, type Database, type DesiredObjects, type Facts } from "../../../src/operator/desired/desired.ts";
+import type { KubeObject } from "../../../src/operator/cluster/objects.ts";
+
+/** A spec with what it must have, and what a test is about. */
+export function databaseOf(spec: object = {}, metadata: object = {}): Database {
+  const read = readDatabase({
+    apiVersion: "tsdb.dev/v1",
+    kind: "TimeSeriesDB",
+    metadata: { name: "metrics", namespace: "monitoring", uid: "11111111-2222-3333-4444-555555555555", ...metadata },
+    spec: { storage: { size: "10Gi" }, ...spec },
+  });
+  expect(read).toMatchObject({ kind: "database" });
+  return (read as Extract<typeof read, { kind: "database" }>).database;
+}
+
+export const factsOf = (facts: Partial<Facts> = {}): Facts => ({
+  installation: "tsdb-system/tsdb-operator",
+  defaultImage: "registry.example/tsdb:1.0.0",
+  operatorNamespace: "tsdb-system",
+  hasServiceMonitors: false,
+  statefulSet: undefined,
+  claims: new Map(),
+  partition: 0,
+  restart: undefined,
+  ...facts,
+});
+
+export function built(spec: object = {}, facts: Partial<Facts> = {}, metadata: object = {}): DesiredObjects {
+  const made = desired(databaseOf(spec, metadata), factsOf(facts));
+  expect(made).toMatchObject({ kind: "objects" });
+  return made as DesiredObjects;
+}
+
+/** Why a spec is refused that the schema takes. */
+export function problemsOf(spec: object, metadata: object = {}): readonly string[] {
+  const made = desired(databaseOf(spec, metadata), factsOf());
+  return made.kind === "invalid" ? made.problems : [];
+}
+
+export function one({ objects }: DesiredObjects, kind: string): KubeObject {
+  const found = objects.filter((object) => object.kind === kind);
+  expect(found, `one ${kind}`).toHaveLength(1);
+  return found[0]!;
+}
+
+/** What of an object is asked about; objects are raw JSON. */
+// oxlint-disable-next-line typescript/no-explicit-any -- tests reach into objects whose shape the golden files show
+export const inside = (object: KubeObject): any => object;
