@@ -1,8 +1,9 @@
-/** The reference pages that are made from code: docs/reference/configuration.md and cli.md. */
+/** The reference pages that are made from code. */
 import type { Command, Help, Option } from "commander";
 import { commands, programFor } from "../src/tsdb/cli/program.ts";
 import { ALIASES_MAX } from "../src/tsdb/config/file.ts";
 import { allSettings, defaultText, variableOf, type NamedSetting } from "../src/tsdb/config/settings.ts";
+import { conditionsDoc } from "./conditions-doc.ts";
 
 const HELP_COLUMNS = 100;
 
@@ -11,6 +12,7 @@ export async function referenceDocs(): Promise<ReadonlyMap<string, string>> {
   return new Map([
     ["docs/reference/configuration.md", configuration()],
     ["docs/reference/cli.md", await commandLine()],
+    ["docs/reference/conditions.md", conditionsDoc()],
   ]);
 }
 

@@ -107,6 +107,12 @@ const layers: readonly Layer[] = [
   { files: cluster, imports: [base], packages: ["@kubernetes/client-node", "undici", "prom-client"] },
   { files: /^src\/operator\/http\.ts$/, imports: [base], packages: ["prom-client"] },
   { files: /^src\/operator\/reconcile\//, imports: [base, operatorApi, desired, cluster] },
+  // The operator's edge: command line, signals, rights.
+  {
+    files: /^src\/operator\/[^/]+\.ts$/,
+    imports: [base, config, version, /^src\/operator\//],
+    packages: ["commander", "prom-client", "yaml", "zod"],
+  },
   // The edge: command line, signals, listening. It may use all there is.
   {
     files: /^src\/tsdb\/(cli\/|main\.ts$|server\.ts$|compose\.ts$)/,
