@@ -219,12 +219,8 @@ export class Transport {
     if (error instanceof ClusterError) return error;
     if (deadline.reason !== undefined) return this.#ended(request, deadline);
     if (error instanceof NotLeading) return notLeader(request.action);
-    return new ClusterError(request.action, {
-      status: 0,
-      reason: "ConnectionFailed",
-      detail: `no connection to ${this.#options.connection.server}: ${messageOf(error) || (errnoOf(error) ?? "failed")}`,
-      cause: error,
-    });
+    const what = messageOf(error) || (errnoOf(error) ?? "failed");
+    return connectionFailed(request.action, `no connection to ${this.#options.connection.server}: ${what}`, error);
   }
 
   #ended({ action, timeoutMs }: ApiRequest, deadline: Deadline): ClusterError {
@@ -249,6 +245,9 @@ export const notLeader = (action: string): ClusterError =>
 
 export const badAnswer = (action: string, detail: string, cause?: unknown): ClusterError =>
   new ClusterError(action, { status: 0, reason: "BadAnswer", detail, cause });
+
+export const connectionFailed = (action: string, detail: string, cause?: unknown): ClusterError =>
+  new ClusterError(action, { status: 0, reason: "ConnectionFailed", detail, cause });
 
 /** The same dispatcher, which asks before it puts the first byte of a request on a connection. */
 function guarded(dispatcher: Dispatcher, mayStart: (() => boolean) | undefined): Dispatcher {

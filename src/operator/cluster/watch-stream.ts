@@ -1,11 +1,11 @@
 /**
- * The events of a watch: one JSON object a line. A line that is cut short or is no event ends the watch with an error, since
- * what was lost can only be had by listing again.
+ * The events of a watch: one JSON object a line. A line that is no event ends the watch with an error: whatever wrote it may
+ * have written, or left out, more. A line that is cut short is only a connection that was lost.
  */
 import { apiVersionOf } from "./objects.ts";
 import type { KubeObject, ResourceType } from "./objects.ts";
 import { errorOfStatus } from "./errors.ts";
-import { badAnswer, shown } from "./transport.ts";
+import { badAnswer, connectionFailed, shown } from "./transport.ts";
 
 export type WatchEvent =
   | { readonly type: "ADDED" | "MODIFIED" | "DELETED"; readonly object: KubeObject }
@@ -43,7 +43,7 @@ async function* lines(action: string, chunks: AsyncIterable<Buffer>): AsyncGener
     if (pieceBytes > LINE_BYTES_MAX) throw badAnswer(action, `an event is longer than ${LINE_BYTES_MAX} bytes`);
   }
   const rest = textOf(pieces);
-  if (rest.trim() !== "") throw badAnswer(action, `the stream ends in the middle of an event: ${shown(rest)}`);
+  if (rest.trim() !== "") throw connectionFailed(action, "the stream ended in the middle of an event");
 }
 
 const textOf = (pieces: readonly Buffer[]): string =>
