@@ -157,6 +157,7 @@ const reloadableOptions = ({ storage, compaction }: Config): ReloadableOptions =
     sizeBytesMax: storage.retentionBytesMax,
     volumePercentMax: storage.retentionPercentMax,
   },
+  isReadOnly: storage.isReadOnly,
   diskReserveBytes: storage.diskReserveBytes === "auto" ? undefined : storage.diskReserveBytes,
   maintenance: {
     compaction,

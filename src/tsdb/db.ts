@@ -107,8 +107,14 @@ export class Database implements DatabaseApi {
     });
     this.#collector = new Collector({ memory: this.#head.memory, clock: options.clock, log: options.log });
     this.#slots = new ReaderSlots(this.#head.memory);
-    const { vfs, dataDir, clock, log, retention, diskReserveBytes } = options;
-    this.#controls = new Controls({ vfs, dataDir, log, retention, onChange: () => this.#retentionChanged() });
+    const { vfs, dataDir, clock, log, retention, isReadOnly, diskReserveBytes } = options;
+    this.#controls = new Controls({
+      vfs,
+      dataDir,
+      log,
+      configured: { retention, isReadOnly: isReadOnly ?? false },
+      onChange: () => this.#retentionChanged(),
+    });
     this.#disk = new DiskSpace({
       vfs,
       dir: dataDir,
@@ -361,14 +367,21 @@ export class Database implements DatabaseApi {
     return {
       isFaulty: this.#isFaulty && !isOutOfSpaceOnly,
       isDiskFull: this.#disk.isFull || isOutOfSpaceOnly,
-      isManual: this.#controls.isReadOnly,
+      isManual: this.#controls.isMadeReadOnly,
+      isConfigured: this.#controls.isConfiguredReadOnly,
     };
   }
 
-  reconfigure({ retention, diskReserveBytes, maintenance }: ReloadableOptions): void {
+  reconfigure({ retention, isReadOnly, diskReserveBytes, maintenance }: ReloadableOptions): void {
     this.#maintenance.reconfigure(maintenance);
-    this.#controls.configure(retention);
+    this.#controls.configure({ retention, isReadOnly: isReadOnly ?? false });
     this.#disk.setReserve(diskReserveBytes);
+    if (this.#phase === "open" && this.#controls.isReadOnly)
+      this.#maintenance
+        .pause()
+        .catch((thrown: unknown) =>
+          this.#options.log.error({ error: messageOf(thrown) }, "maintenance was not stopped"),
+        );
   }
 
   #retentionChanged(): void {

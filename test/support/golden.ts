@@ -13,7 +13,6 @@ export function expectGolden(path: string, text: string): void {
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, text);
   }
-  expect(existsSync(file) ? readFileSync(file, "utf8") : undefined, `${path}; UPDATE=1 npm test writes it anew`).toBe(
-    text,
-  );
+  const kept = existsSync(file) ? readFileSync(file, "utf8") : undefined;
+  expect(text, `${path} is another; UPDATE=1 npm test writes it anew`).toBe(kept);
 }

@@ -40,7 +40,7 @@ function samples({ kind, key }: NamedSetting): readonly [string, string, string]
     DURATION: ["7s", "2h", "3d"],
     SIZE: ["17MiB", "18MB", "20971520"],
     NUMBER: ["3", "4", "5"],
-    BOOL: key === "managed" ? ["true", "1", "TRUE"] : ["false", "0", "FALSE"],
+    BOOL: key === "managed" || key === "storage.read_only" ? ["true", "1", "TRUE"] : ["false", "0", "FALSE"],
     PATH: key === "metrics.path" ? ["/a", "/b", "/c"] : ["a", "/b c", "./c"],
     "always|interval": ["interval", "interval", "interval"],
     "debug|info|warn|error": ["debug", "warn", "error"],
@@ -130,6 +130,7 @@ test("the defaults are those of the operations guide", () => {
     outOfOrderWindowMs: 86_400_000,
     diskReserveBytes: "auto",
     packed: "on",
+    isReadOnly: false,
   });
   expect(config.root).toEqual({ isManaged: false });
   expect(config.wal).toEqual({

@@ -38,7 +38,7 @@ const RETENTION_BYTES_MAX = 1024n * 1024n ** 4n;
 const HEADER = "# Made from the TimeSeriesDB by tsdb-operator: change it there.\n";
 
 export function engineFile(spec: Spec): EngineFile {
-  const lines = [...fixedLines, ...retentionLines(spec), ...configLines(spec)];
+  const lines = [...fixedLines, ...retentionLines(spec), ...modeLines(spec), ...configLines(spec)];
   const problems: string[] = [];
   const values = allSettings.flatMap((setting) => {
     const line = lines.find(({ key }) => key === setting.key);
@@ -76,6 +76,9 @@ function retentionLines({ retention }: Spec): readonly Line[] {
     { key: "storage.retention_size", text: String(bytes < RETENTION_BYTES_MAX ? bytes : RETENTION_BYTES_MAX) },
   ];
 }
+
+const modeLines = ({ mode }: Spec): readonly Line[] =>
+  mode === "ReadOnly" ? [{ key: "storage.read_only", text: "true" }] : [];
 
 const configLines = ({ config }: Spec): readonly Line[] =>
   Object.entries(config ?? {}).flatMap(([name, value]) =>

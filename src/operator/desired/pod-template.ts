@@ -75,7 +75,7 @@ export function podTemplate({ database, image, engine, restart }: TemplateInput)
           ],
           startupProbe: probe("/-/healthy", 2, 2, 60),
           livenessProbe: probe("/-/healthy", 10, 5, 6),
-          readinessProbe: probe("/-/ready", 5, 3, 2),
+          readinessProbe: probe("/-/ready?for=queries", 5, 3, 2),
           ...(spec.resources && { resources: spec.resources }),
           securityContext: {
             allowPrivilegeEscalation: false,

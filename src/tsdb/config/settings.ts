@@ -150,6 +150,15 @@ export const settings = {
         "Space kept free on the volume; with less, writes get 503 until there is more; `auto` is 5 % of the volume, from 64MiB to 1GiB",
       ),
     ),
+    isReadOnly: reloadable(
+      setting(
+        trueOrFalse,
+        "storage.read_only",
+        "read-only",
+        "false",
+        "Take no writes; queries are answered, and files are left alone",
+      ),
+    ),
     outOfOrderWindowMs: setting(
       durationMsOrNone,
       "storage.out_of_order_window",

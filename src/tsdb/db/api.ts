@@ -39,6 +39,8 @@ export interface DatabaseOptions {
   readonly chunkFileBytesMax?: number;
   /** As configured; what was set over the API goes before it. */
   readonly retention: RetentionSettings;
+  /** Configured to take no writes; it may be made read-only over the API all the same. */
+  readonly isReadOnly?: boolean;
   /** Space kept free on the volume; undefined: by its size. */
   readonly diskReserveBytes: number | undefined;
   /** How much older than the newest sample a late one may be; absent or 0: none is taken. */
@@ -61,7 +63,7 @@ export interface DatabaseOptions {
 }
 
 /** What a reload of the configuration may change while the database runs. */
-export type ReloadableOptions = Pick<DatabaseOptions, "retention" | "diskReserveBytes" | "maintenance">;
+export type ReloadableOptions = Pick<DatabaseOptions, "retention" | "isReadOnly" | "diskReserveBytes" | "maintenance">;
 
 export interface MaintenanceSettings {
   readonly compaction: {

@@ -9,26 +9,42 @@ export interface ControlsOptions {
   readonly vfs: Vfs;
   readonly dataDir: string;
   readonly log: Logger;
-  readonly retention: RetentionSettings;
+  readonly configured: ConfiguredControls;
   /** Something else is in force. */
   readonly onChange: () => void;
+}
+
+/** What the configuration says. */
+export interface ConfiguredControls {
+  readonly retention: RetentionSettings;
+  readonly isReadOnly: boolean;
 }
 
 export class Controls {
   readonly #options: ControlsOptions;
   readonly policy: RetentionPolicy;
-  #isReadOnly = false;
+  #isMadeReadOnly = false;
+  #isConfiguredReadOnly: boolean;
   /** One change after the other: each is kept before it counts. */
   #saving: Promise<void> = Promise.resolve();
 
   constructor(options: ControlsOptions) {
     this.#options = options;
-    this.policy = new RetentionPolicy(options.retention, {});
+    this.policy = new RetentionPolicy(options.configured.retention, {});
+    this.#isConfiguredReadOnly = options.configured.isReadOnly;
   }
 
-  /** Whether somebody made the database read-only. */
   get isReadOnly(): boolean {
-    return this.#isReadOnly;
+    return this.#isMadeReadOnly || this.#isConfiguredReadOnly;
+  }
+
+  /** Whether somebody made the database read-only over the API. */
+  get isMadeReadOnly(): boolean {
+    return this.#isMadeReadOnly;
+  }
+
+  get isConfiguredReadOnly(): boolean {
+    return this.#isConfiguredReadOnly;
   }
 
   get retention(): RetentionInForce {
@@ -45,17 +61,18 @@ export class Controls {
 
   /** @throws what the file system throws */
   async load(): Promise<void> {
-    const { vfs, dataDir, log, retention } = this.#options;
+    const { vfs, dataDir, log, configured } = this.#options;
     const kept = await loadSettings(vfs, dataDir, log);
-    this.#isReadOnly = kept.isReadOnly;
+    this.#isMadeReadOnly = kept.isReadOnly;
     this.policy.override(kept.retention);
     // What was configured may be another since.
-    this.policy.configure(retention);
+    this.policy.configure(configured.retention);
     this.#options.onChange();
   }
 
   /** The configuration was read again. */
-  configure(retention: RetentionSettings): void {
+  configure({ retention, isReadOnly }: ConfiguredControls): void {
+    this.#isConfiguredReadOnly = isReadOnly;
     this.policy.configure(retention);
     this.#options.onChange();
   }
@@ -65,8 +82,8 @@ export class Controls {
     return this.#change(
       () => ({ isReadOnly, retention: this.policy.overrides }),
       () => {
-        if (this.#isReadOnly === isReadOnly) return;
-        this.#isReadOnly = isReadOnly;
+        if (this.#isMadeReadOnly === isReadOnly) return;
+        this.#isMadeReadOnly = isReadOnly;
         const { log } = this.#options;
         log.info({ operation: "admin" }, isReadOnly ? "made read-only: no writes are taken" : "made writable again");
       },
@@ -76,7 +93,7 @@ export class Controls {
   /** @throws what the file system throws; then nothing has changed */
   setRetention(change: RetentionChange): Promise<void> {
     return this.#change(
-      () => ({ isReadOnly: this.#isReadOnly, retention: this.policy.changed(change) }),
+      () => ({ isReadOnly: this.#isMadeReadOnly, retention: this.policy.changed(change) }),
       ({ retention }) => {
         this.policy.override(retention);
         const { ageMs, sizeBytesMax, volumePercentMax } = this.policy.settings;

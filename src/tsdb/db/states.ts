@@ -2,7 +2,7 @@
  * The states of a database, and the one table of what they mean: whether it reads, whether it writes, and what people are
  * told. Probes, writes, queries and metrics all read this table.
  *
- *   starting ──▶ replaying ──▶ writable ◀──▶ readonly-manual   until it is told otherwise, restarts included
+ *   starting ──▶ replaying ──▶ writable ◀──▶ readonly-manual   until it is told otherwise, restarts included; or as configured
  *                                       ◀──▶ readonly-disk     while less than the reserve is free; leaves by itself
  *                                       ◀──▶ readonly-fault    while the disk refuses the log; leaves by itself
  *   any ──▶ stopping ──▶ stopped
@@ -32,6 +32,7 @@ export interface WriteObstacles {
   readonly isFaulty: boolean;
   readonly isDiskFull: boolean;
   readonly isManual: boolean;
+  readonly isConfigured: boolean;
 }
 
 /** What the texts speak of. */
@@ -56,11 +57,11 @@ export interface StateMeaning {
   readonly text: string;
 }
 
-export function stateOf(phase: Phase, { isFaulty, isDiskFull, isManual }: WriteObstacles): DatabaseState {
+export function stateOf(phase: Phase, { isFaulty, isDiskFull, isManual, isConfigured }: WriteObstacles): DatabaseState {
   if (phase !== "open") return phase;
   if (isFaulty) return "readonly-fault";
   if (isDiskFull) return "readonly-disk";
-  return isManual ? "readonly-manual" : "writable";
+  return isManual || isConfigured ? "readonly-manual" : "writable";
 }
 
 interface Row {
@@ -91,10 +92,11 @@ function replayText({ replay }: StateFacts): string {
 }
 
 function readOnlyText({ obstacles, disk }: StateFacts): string {
-  const { isFaulty, isDiskFull, isManual } = obstacles;
+  const { isFaulty, isDiskFull, isManual, isConfigured } = obstacles;
   const causes: string[] = [];
   if (isFaulty) causes.push("its disk failed; the log has the error");
   if (isDiskFull) causes.push(diskText(disk));
+  if (isConfigured) causes.push("its configuration says so (storage.read_only)");
   if (isManual) causes.push("it was made read-only; POST /api/v1/admin/writable ends that");
   return `The database takes no writes: ${causes.join("; and ")}`;
 }

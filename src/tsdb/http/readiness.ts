@@ -7,6 +7,9 @@ const meaning = ({ state, facts }: DatabaseApi): StateMeaning => meaningOf(state
 
 export const isReady = (database: DatabaseApi): boolean => meaning(database).canWrite;
 
+/** Whether queries are answered. A database whose disk is full, or that is meant to take no writes, still has answers. */
+export const isReadyForQueries = (database: DatabaseApi): boolean => meaning(database).canRead;
+
 export const isStopping = ({ state }: DatabaseApi): boolean => state === "stopping" || state === "stopped";
 
 export const readinessText = (database: DatabaseApi): string => meaning(database).text;

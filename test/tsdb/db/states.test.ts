@@ -93,6 +93,34 @@ test("a log that finds no space is a full disk and no broken one; it goes on by 
   expect(readDatabase(again, disk).get('__name__="a"')?.values).toEqual(expect.arrayContaining(acknowledged));
 });
 
+test("a database that is configured to be read-only takes no writes until it is configured otherwise, whatever is said", async () => {
+  const disk = new MemoryVfs();
+  const { maintenance } = inlineMaintenance({ vfs: disk, dataDir: "/data", module: kernel, clock: new ManualClock() });
+  const reloadable = {
+    retention: { ageMs: 30 * 86_400_000, sizeBytesMax: 0, volumePercentMax: 0 },
+    diskReserveBytes: 0,
+  };
+  let database = await openDatabase(disk);
+  await write(database, [series("a", [[START_MS, 1]])]);
+  database.reconfigure({ ...reloadable, maintenance, isReadOnly: true });
+  expect(database.state).toBe("readonly-manual");
+  await database.admin.setReadOnly(false);
+  await expect(write(database, [series("a", [[START_MS + 1, 2]])])).rejects.toMatchObject({
+    code: "READ_ONLY",
+    message: "The database takes no writes: its configuration says so (storage.read_only)",
+  });
+  expect(readDatabase(database, disk).get('__name__="a"')?.values).toEqual([1]);
+  await expect(database.admin.compact()).rejects.toMatchObject({ code: "READ_ONLY" });
+  await database.close();
+
+  database = await openDatabase(disk, { isReadOnly: true });
+  onTestFinished(() => database.close());
+  expect(database.state).toBe("readonly-manual");
+  database.reconfigure({ ...reloadable, maintenance });
+  expect(database.state).toBe("writable");
+  expect(await write(database, [series("a", [[START_MS + 1, 2]])])).toMatchObject({ accepted: 1 });
+});
+
 test("a retention that was set over the API holds over a restart, until the configuration says something else", async () => {
   const disk = new MemoryVfs();
   const DAY_MS = 86_400_000;

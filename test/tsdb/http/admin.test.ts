@@ -109,6 +109,26 @@ test("a managed server refuses to be set over the API, and names the key to chan
   expect((await app.inject(RETENTION)).statusCode, "it may be looked at").toBe(200);
 });
 
+test("a managed server is made read-only by its configuration alone; what was so by hand can be taken back", async () => {
+  const { app, database, config } = testApp();
+  config.isManaged = () => true;
+  const post = async (path: string) => app.inject({ method: "POST", url: `/api/v1/admin/${path}` });
+  const refusal = {
+    status: "error",
+    errorType: "bad_data",
+    error:
+      "This server's settings come from its configuration file alone (managed: true). " +
+      "Set storage.read_only there: the file is read again when it changes",
+  };
+  const refused = await post("readonly");
+  expect([refused.statusCode, bodyOf(refused)]).toEqual([409, refusal]);
+  database.state = "readonly-manual";
+  expect((await post("writable")).statusCode).toBe(200);
+  database.isConfiguredReadOnly = true;
+  const configured = await post("writable");
+  expect([configured.statusCode, bodyOf(configured)]).toEqual([409, refusal]);
+});
+
 test("samples are deleted with Prometheus' parameters and answer, or counted", async () => {
   const { app, database } = testApp();
   const url = "/api/v1/admin/tsdb/delete_series";

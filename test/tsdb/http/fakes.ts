@@ -137,6 +137,7 @@ export class FakeAdmin implements AdminApi {
 export class FakeDatabase implements DatabaseApi {
   state: DatabaseState = "writable";
   replay = { segmentsTotal: 4, segmentsDone: 1, bytesTotal: 400, bytesDone: 100, entries: 17, durationMs: 5 };
+  isConfiguredReadOnly = false;
   damage: DamageReport[] = [];
   disk: DiskStatus | undefined;
   statistics: DatabaseStats = emptyStats;
@@ -153,6 +154,7 @@ export class FakeDatabase implements DatabaseApi {
       isFaulty: state === "readonly-fault",
       isDiskFull: state === "readonly-disk",
       isManual: state === "readonly-manual",
+      isConfigured: this.isConfiguredReadOnly,
     };
     return { replay, obstacles, disk };
   }

@@ -122,6 +122,26 @@ test("the process is healthy in every state, and ready only when it takes writes
   }
 });
 
+test("a database that takes no writes is not ready, and is ready for queries", async () => {
+  const deps = fakeDeps();
+  const probe = buildProbeApp(deps);
+  onTestFinished(() => probe.close());
+  const statuses = async () =>
+    Promise.all(["/-/ready", "/-/ready?for=queries"].map(async (url) => (await probe.inject(url)).statusCode));
+  for (const [state, expected] of [
+    ["writable", [200, 200]],
+    ["readonly-disk", [503, 200]],
+    ["readonly-fault", [503, 200]],
+    ["readonly-manual", [503, 200]],
+    ["replaying", [503, 503]],
+    ["stopping", [503, 503]],
+  ] as const) {
+    deps.database.state = state;
+    expect(await statuses(), state).toEqual(expected);
+  }
+  expect((await probe.inject("/-/ready?for=fun")).statusCode).toBe(400);
+});
+
 test("the probe listener serves probes and state, and nothing else", async () => {
   const deps = fakeDeps();
   const probe = buildProbeApp(deps);

@@ -10,11 +10,15 @@ const stateNow = ({ deps: { database } }: RouteContext): string =>
   success({ state: database.state, reason: readinessText(database) });
 
 async function readOnly(context: RouteContext): Promise<string> {
+  if (context.deps.config.isManaged()) throw managed(["storage.read_only"]);
   await context.deps.database.admin.setReadOnly(true);
   return stateNow(context);
 }
 
 async function writable(context: RouteContext): Promise<string> {
+  // What was made read-only by hand before the server was managed may be taken back by hand.
+  const { config, database } = context.deps;
+  if (config.isManaged() && database.facts.obstacles.isConfigured) throw managed(["storage.read_only"]);
   await context.deps.database.admin.setReadOnly(false);
   return stateNow(context);
 }
@@ -34,15 +38,15 @@ function retention({ deps: { database, config } }: RouteContext): string {
 async function setRetention(context: RouteContext): Promise<string> {
   const { deps, request, params } = context;
   const change = retentionChangeOf(bodyText(request), params);
-  if (deps.config.isManaged()) throw managed(Object.keys(change));
+  if (deps.config.isManaged())
+    throw managed(retentionFields.filter(({ key }) => Object.hasOwn(change, key)).map(({ name }) => `storage.${name}`));
   await deps.database.admin.setRetention(change);
   return retention(context);
 }
 
 function managed(keys: readonly string[]): TsdbError {
-  const named = retentionFields.filter(({ key }) => keys.includes(key)).map(({ name }) => `storage.${name}`);
   return new TsdbError("MANAGED", "This server's settings come from its configuration file alone (managed: true)", {
-    remedy: `Set ${named.join(" and ")} there: the file is read again when it changes`,
+    remedy: `Set ${keys.join(" and ")} there: the file is read again when it changes`,
   });
 }
 

@@ -1,5 +1,6 @@
 /** What kubelet, load balancers and the operator ask; the probe listener serves these three and nothing else. */
-import { isReady, isStopping, readinessText } from "../readiness.ts";
+import { badRequest } from "../params.ts";
+import { isReady, isReadyForQueries, isStopping, readinessText } from "../readiness.ts";
 import type { ProbeParts, RequestContext, Route } from "../route.ts";
 
 type Context = ProbeParts & RequestContext;
@@ -9,9 +10,12 @@ function healthy({ reply }: Context): string {
   return "TSDB is healthy.\n";
 }
 
-function ready({ deps, reply }: Context): string {
+function ready({ deps, reply, params }: Context): string {
+  const use = params.value("for");
+  if (use !== "" && use !== "queries")
+    throw badRequest("for must be queries, or absent: then it is asked about writes");
   reply.type("text/plain; charset=utf-8");
-  if (!isReady(deps.database)) reply.code(503);
+  if (!(use === "queries" ? isReadyForQueries : isReady)(deps.database)) reply.code(503);
   if (isStopping(deps.database)) reply.header("X-Prometheus-Stopping", "true");
   return `${readinessText(deps.database)}.\n`;
 }
@@ -40,7 +44,7 @@ export const probeRoutes: readonly Route<ProbeParts>[] = [
   {
     methods: ["GET", "HEAD"],
     path: "/-/ready",
-    summary: "200 while writes are taken; 503 with the reason otherwise",
+    summary: "200 while writes are taken, with `for=queries` while queries are answered; 503 with the reason otherwise",
     when: "always",
     handle: ready,
   },
