@@ -7,6 +7,8 @@ export default defineConfig({
   test: {
     root: import.meta.dirname,
     include: ["**/*.test.ts"],
+    // cluster/ has a configuration of its own.
+    exclude: ["cluster/**"],
     globalSetup: ["support/build.ts"],
     environment: "node",
     pool: "forks",
