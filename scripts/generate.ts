@@ -2,12 +2,12 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { referenceDocs } from "./reference-docs.ts";
+import { generatedFiles } from "./generated-files.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const isCheck = process.argv.includes("--check");
 
-for (const [path, text] of await referenceDocs()) {
+for (const [path, text] of await generatedFiles()) {
   const file = join(root, path);
   if (existsSync(file) && readFileSync(file, "utf8") === text) continue;
   if (isCheck) {

@@ -147,7 +147,7 @@ function configOf(values: readonly SettingValue[]): Config {
 
 /** Variables that look like a mistyped one of ours. Kubernetes adds TSDB_... of its own, so only near misses count. */
 function doubtful(env: ConfigSources["env"]): string[] {
-  const known = new Set([...allSettings.map(variableOf), "TSDB_CONFIG", "TSDB_URL"]);
+  const known = new Set([...allSettings.map(variableOf), "TSDB_CONFIG", "TSDB_URL", "TSDB_DEBUG", "TSDB_REVISION"]);
   return Object.keys(env).flatMap((name) => {
     if (!name.startsWith("TSDB_") || known.has(name) || /_(SERVICE|PORT)(_|$)/.test(name)) return [];
     const guess = didYouMean(name, known);

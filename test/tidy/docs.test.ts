@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
-import { referenceDocs } from "../../scripts/reference-docs.ts";
+import { generatedFiles } from "../../scripts/generated-files.ts";
 import { filesLike, read, root } from "./sources.ts";
 
 const docs = filesLike(/^(docs\/.*|[A-Z]+)\.md$/);
@@ -59,7 +59,7 @@ test("npm scripts that documents name exist", () => {
 });
 
 test("what is generated from the code is what the code generates", async () => {
-  const stale = [...(await referenceDocs())].filter(
+  const stale = [...(await generatedFiles())].filter(
     ([path, text]) => !existsSync(join(root, path)) || read(path) !== text,
   );
   expect(

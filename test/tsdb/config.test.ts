@@ -218,6 +218,9 @@ test("a variable that is nearly one of ours is warned of; what Kubernetes sets i
     TSDB_PORT: "tcp://10.0.0.1:8080",
     TSDB_PORT_8080_TCP: "x",
     TSDB_OTHER_THING: "",
+    // What an image says of itself, and what shows where an error came from.
+    TSDB_REVISION: "0123456789ab",
+    TSDB_DEBUG: "1",
   };
   expect(load({ env }).warnings).toEqual([
     "The variable TSDB_RETENTON is not one of tsdb's; did you mean TSDB_RETENTION?",

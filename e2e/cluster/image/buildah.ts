@@ -1,0 +1,106 @@
+/**
+ * Images built as root without a daemon, in a store of our own outside the tree. `RUN` steps are run in a chroot: neither
+ * namespaces nor cgroups are asked for, which the machines of the tests do not all give.
+ */
+import { existsSync, mkdirSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { root, run } from "./run.ts";
+
+export const cacheFolder =
+  process.env["TSDB_IMAGE_CACHE"] ?? join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "tsdb-image");
+
+export interface BuildOptions {
+  readonly name: string;
+  readonly target?: string;
+  readonly args: Readonly<Record<string, string>>;
+}
+
+export class Buildah {
+  readonly #store: readonly string[];
+
+  constructor() {
+    if (!existsSync("/usr/bin/buildah")) throw new Error("buildah is needed: apt-get install buildah");
+    mkdirSync(cacheFolder, { recursive: true });
+    this.#store = [
+      `--root=${join(cacheFolder, "store")}`,
+      `--runroot=${join(cacheFolder, "run")}`,
+      "--storage-driver=overlay",
+    ];
+  }
+
+  has(image: string): boolean {
+    return this.#call(["images", "--format={{.Name}}:{{.Tag}}"]).split("\n").includes(image);
+  }
+
+  /** An image of one layer that holds a folder's files. */
+  fromFolder(folder: string, name: string, settings: readonly string[]): void {
+    const container = this.#call(["from", "scratch"]).trim();
+    try {
+      this.#call(["copy", "--quiet", container, folder, "/"]);
+      if (settings.length > 0) this.#call(["config", ...settings, container]);
+      this.#call(["commit", "--quiet", container, name]);
+    } finally {
+      this.#call(["rm", container]);
+    }
+  }
+
+  /** Builds the Dockerfile; steps whose inputs did not change are taken from the build before. */
+  build({ name, target, args }: BuildOptions): void {
+    this.#call([
+      "build",
+      "--isolation=chroot",
+      "--pull-never",
+      "--layers",
+      "--format=docker",
+      `--tag=${name}`,
+      ...(target === undefined ? [] : [`--target=${target}`]),
+      ...Object.entries(args).map(([key, value]) => `--build-arg=${key}=${value}`),
+      ".",
+    ]);
+  }
+
+  /** Writes the image to a file that `ctr images import` and `docker load` read, under the name that pods will use. */
+  save(image: string, file: string, name: string): void {
+    this.#call(["push", "--quiet", image, `docker-archive:${file}:${name}`]);
+  }
+
+  /** What the image says of itself: user, command, environment, labels. */
+  inspect(image: string): ImageConfig {
+    return (JSON.parse(this.#call(["inspect", "--type=image", image])) as { readonly Docker: ImageConfig }).Docker;
+  }
+
+  /** Hands out the image's files, which must not be changed. */
+  withFiles(image: string, look: (tree: string) => void): void {
+    const container = this.#call(["from", "--pull-never", image]).trim();
+    try {
+      look(this.#call(["mount", container]).trim());
+    } finally {
+      this.#call(["rm", container]);
+    }
+  }
+
+  /** Runs a program in the image, as the image's user, and returns what it printed. */
+  runIn(image: string, command: readonly string[]): string {
+    const container = this.#call(["from", "--pull-never", image]).trim();
+    try {
+      return this.#call(["run", "--isolation=chroot", container, "--", ...command]);
+    } finally {
+      this.#call(["rm", container]);
+    }
+  }
+
+  #call(args: readonly string[]): string {
+    return run("buildah", [...this.#store, ...args], { cwd: root });
+  }
+}
+
+export interface ImageConfig {
+  readonly config: {
+    readonly User: string;
+    readonly Env: readonly string[];
+    readonly Cmd: readonly string[];
+    readonly WorkingDir: string;
+    readonly Labels: Readonly<Record<string, string>>;
+  };
+}

