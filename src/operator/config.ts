@@ -33,6 +33,16 @@ const named = (placeholder: string, expected: string, pattern: RegExp): Kind<str
 });
 const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const namespace = named("NAMESPACE", "the name of a namespace", DNS_LABEL);
+const namespaces: Kind<readonly string[]> = {
+  placeholder: "NAMESPACES",
+  expected: "names of namespaces with commas in between",
+  schema: z
+    .string()
+    .transform((text) => text.split(","))
+    .pipe(z.array(z.string().regex(DNS_LABEL))),
+  acceptsEmpty: false,
+  format: (names) => names.join(","),
+};
 const image = named("IMAGE", "an image, such as registry.example/tsdb:1.2.3", /^[^\s]{1,512}$/);
 const word = named("NAME", "a name", /^[^\s\p{Cc}]{1,253}$/u);
 
@@ -46,11 +56,11 @@ const setting = <T, D extends string | undefined>(
 /** @param defaultImage of the database, as it was released together with this operator */
 const settingsFor = (defaultImage: string) =>
   ({
-    namespace: setting(
-      "namespace",
-      namespace,
+    namespaces: setting(
+      "namespaces",
+      namespaces,
       undefined,
-      "Look after the databases of this namespace alone; absent: of all namespaces",
+      "Look after the databases of these namespaces alone, with commas in between; absent: of all",
     ),
     defaultImage: setting(
       "default-image",

@@ -73,14 +73,14 @@ export class UnstableFields {
   /** Fields were set as they should be. */
   repaired(key: string, fingerprint: string, { changed, dropped }: Difference): void {
     const nowMs = this.#clock.monotonicMs();
-    let entry = this.#entries.get(key);
-    if (entry?.fingerprint !== fingerprint)
-      this.#entries.set(key, (entry = { fingerprint, fields: new Map<string, Field>() }));
+    const known = this.#entries.get(key);
+    const entry = known?.fingerprint === fingerprint ? known : { fingerprint, fields: new Map<string, Field>() };
+    this.#entries.set(key, entry);
     for (const path of [...changed, ...dropped]) {
-      const field = entry!.fields.get(path) ?? { repairedMs: [], seenMs: nowMs, isLeft: false };
+      const field = entry.fields.get(path) ?? { repairedMs: [], seenMs: nowMs, isLeft: false };
       field.repairedMs.push(nowMs);
       field.seenMs = nowMs;
-      entry!.fields.set(path, field);
+      entry.fields.set(path, field);
     }
   }
 
