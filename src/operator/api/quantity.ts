@@ -30,11 +30,11 @@ export function parseQuantity(text: string): bigint | undefined {
   if (!QUANTITY_PATTERN.test(text)) return undefined;
   const match = /^\+?([0-9]*)(?:\.([0-9]*))?(.*)$/.exec(text)!;
   const [whole, fraction, suffix] = [match[1] ?? "", match[2] ?? "", match[3] ?? ""];
-  const [base, exponent] =
-    suffix.length > 1 && /^[eE]/.test(suffix) ? ([10n, Number(suffix.slice(1))] as const) : SUFFIXES[suffix]!;
+  const [base, exponent] = SUFFIXES[suffix] ?? ([10n, Number(suffix.slice(1))] as const);
   const digits = BigInt(whole + fraction || "0");
   const tens = UNIT_DIGITS - fraction.length + (base === 10n ? exponent : 0);
-  const scaled = tens >= 0 ? digits * 10n ** BigInt(tens) : digits / 10n ** BigInt(-tens);
+  // What is finer than a unit is rounded up, as Kubernetes does: it is not nothing.
+  const scaled = tens >= 0 ? digits * 10n ** BigInt(tens) : (digits + 10n ** BigInt(-tens) - 1n) / 10n ** BigInt(-tens);
   return base === 2n ? scaled * 2n ** BigInt(exponent) : scaled;
 }
 

@@ -90,11 +90,18 @@ const storage = withTransitions(
 const retention = z
   .object({
     time: duration.optional().describe("Samples older than this are deleted, such as 30d or 1y. Default: 30d."),
-    size: z
-      .string()
-      .min(2)
-      .max(32)
-      .regex(/^([1-9][0-9]?%|\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)(([KMGTPE]i)|[kMGTPE])?)$/)
+    size: withRules(
+      z
+        .string()
+        .min(2)
+        .max(32)
+        .regex(/^([1-9][0-9]?%|\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)(([KMGTPE]i)|[kMGTPE])?)$/),
+      {
+        cel: "!isQuantity(self) || quantity(self).isGreaterThan(quantity('0'))",
+        message: "must be larger than 0",
+        holds: (value) => !isZero(value),
+      },
+    )
       .optional()
       .describe(
         "The oldest samples are deleted when blocks take more than this: a quantity, or per cent of the volume. Default: 80%.",

@@ -30,7 +30,9 @@ export function difference(
   if (live === undefined) return { isMissing: true, changed: [], dropped: [] };
   const changed: string[] = [];
   const dropped: string[] = [];
-  compareFields(desired, live, { path: "", name: "", owned, isQuantity: false }, changed);
+  // What an object is called nobody owns, and nobody changes.
+  const { name: _name, namespace: _namespace, ...metadata } = desired.metadata;
+  compareFields({ ...desired, metadata }, live, { path: "", name: "", owned, isQuantity: false }, changed);
   if (owned !== undefined) findDropped(owned, desired, "", dropped);
   return changed.length + dropped.length === 0 ? undefined : { isMissing: false, changed, dropped };
 }
@@ -52,8 +54,12 @@ function compareFields(desired: Fields, live: Fields, place: Place, changed: str
 }
 
 function compare(desired: unknown, live: unknown, place: Place, changed: string[]): void {
-  // The server may have left out what is empty.
-  if (desired === undefined || (isEmpty(desired) && live === undefined)) return;
+  // The server may leave out what is empty, and whatever there is holds it.
+  if (
+    desired === undefined ||
+    (isEmpty(desired) && (live === undefined || Array.isArray(live) === Array.isArray(desired)))
+  )
+    return;
   const { path, owned } = place;
   if (typeof desired !== "object" || desired === null) {
     if (desired !== live && !(place.isQuantity && isSameQuantity(desired, live))) changed.push(path);

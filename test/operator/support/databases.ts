@@ -3,6 +3,7 @@ import { expect } from "vitest";
 import { readDatabase } from "../../../src/operator/desired/database.ts";
 import { desired, type Database, type DesiredObjects, type Facts } from "../../../src/operator/desired/desired.ts";
 import type { KubeObject } from "../../../src/operator/cluster/objects.ts";
+import type { PodSpec } from "./pod-security.ts";
 
 /** A spec with what it must have, and what a test is about. */
 export function databaseOf(spec: object = {}, metadata: object = {}): Database {
@@ -46,6 +47,27 @@ export function one({ objects }: DesiredObjects, kind: string): KubeObject {
   return found[0]!;
 }
 
-/** What of an object is asked about; objects are raw JSON. */
-// oxlint-disable-next-line typescript/no-explicit-any -- tests reach into objects whose shape the golden files show
-export const inside = (object: KubeObject): any => object;
+/** What is at a path in raw JSON, such as `spec.ports.0.name`. */
+export function at(json: unknown, path: string): unknown {
+  return path
+    .split(".")
+    .reduce((inner, name) => (inner as Readonly<Record<string, unknown>> | undefined)?.[name], json);
+}
+
+/** As much of a pod's template as tests look at. */
+export interface PodTemplate {
+  readonly metadata: {
+    readonly labels: Readonly<Record<string, string>>;
+    readonly annotations: Readonly<Record<string, string>>;
+  };
+  readonly spec: PodSpec & {
+    readonly containers: readonly (Readonly<Record<string, unknown>> & {
+      readonly image: string;
+      readonly volumeMounts: readonly object[];
+    })[];
+    readonly volumes: readonly Readonly<Record<string, unknown>>[];
+  };
+}
+
+export const templateOf = (made: DesiredObjects): PodTemplate =>
+  at(one(made, "StatefulSet"), "spec.template") as PodTemplate;

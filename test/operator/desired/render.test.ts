@@ -1,0 +1,50 @@
+import { expect, test } from "vitest";
+import { parseAllDocuments } from "yaml";
+import { render } from "../../../src/operator/desired/render.ts";
+
+const facts = {
+  installation: "tsdb-system/tsdb-operator",
+  defaultImage: "tsdb:1",
+  operatorNamespace: undefined,
+  hasServiceMonitors: false,
+};
+
+const resource = (name: string, spec = "{storage: {size: 1Gi}}") =>
+  `apiVersion: tsdb.dev/v1\nkind: TimeSeriesDB\nmetadata: {name: ${name}}\nspec: ${spec}\n`;
+
+test("the objects of all resources of a file are printed, in the namespace default, without an owner that is not there", () => {
+  const { text, problems } = render(`${resource("a")}---\n${resource("b")}---\n`, facts);
+  expect(problems).toEqual([]);
+  const objects = parseAllDocuments(text).map((document) => document.toJS() as { metadata: Record<string, unknown> });
+  expect(objects).toHaveLength(12);
+  for (const { metadata } of objects) {
+    expect(metadata["namespace"]).toBe("default");
+    expect(metadata["ownerReferences"]).toBeUndefined();
+  }
+});
+
+test("what is wrong is said with its document and its field, and the rest is printed", () => {
+  const file = [
+    resource("a", "{storage: {size: 0}, mode: Fast}"),
+    resource("b", "{storage: {size: 1Gi}, podTemplate: {spec: {hostNetwork: true}}}"),
+    resource("c"),
+    "apiVersion: v1\nkind: Secret\nmetadata: {name: d}\n",
+    "just text\n",
+    "a: [1\n",
+    resource("X.y"),
+  ].join("---\n");
+  const { text, problems } = render(file, facts);
+  expect(parseAllDocuments(text)).toHaveLength(6);
+  const begins = [
+    "document 1: spec.mode: ",
+    "document 1: spec.storage.size: ",
+    "document 2: spec.podTemplate.spec.hostNetwork is refused",
+    "document 4: apiVersion: ",
+    "document 4: kind: ",
+    "document 4: spec: ",
+    "document 5: ",
+    "document 6: ",
+    "document 7: metadata.name: ",
+  ];
+  expect(problems.map((problem, i) => problem.slice(0, begins[i]?.length))).toEqual(begins);
+});
