@@ -52,6 +52,11 @@ export class ManualClock implements Clock {
     this.#moveTo(endMs);
   }
 
+  /** Moves both clocks on and runs nothing, as if the process had been stopped; what fell due runs when it goes on. */
+  skip(durationMs: number): void {
+    this.#moveTo(this.#monotonicMs + durationMs);
+  }
+
   /** Moves the wall clock alone, either way; no timer notices. */
   jumpWall(byMs: number): void {
     this.#wallMs += byMs;

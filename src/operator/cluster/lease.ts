@@ -59,7 +59,9 @@ interface LeaseSpec {
 interface Seen {
   readonly object: KubeObject;
   readonly spec: LeaseSpec;
-  /** When this version of it was first seen, or ours was sent. */
+  /** It is gone since; its holder may have renewed it just before, and not know. */
+  readonly isDeleted: boolean;
+  /** When this version of it was first seen, or that it is gone. */
   readonly atMs: number;
 }
 
@@ -126,7 +128,7 @@ export class LeaseHolder {
     try {
       // The renewal that was cut short just now may have been done.
       await this.#look();
-      if (this.#seen === undefined || this.holder !== this.#options.identity) return;
+      if (this.#seen?.isDeleted !== false || this.holder !== this.#options.identity) return;
       // An empty holder is nobody: another may take it at once.
       await this.#write({ ...this.#seen.spec, holderIdentity: "", leaseDurationSeconds: 1 });
     } catch (error) {
@@ -222,17 +224,20 @@ export class LeaseHolder {
   async #write(spec: LeaseSpec, signal?: AbortSignal): Promise<void> {
     const { client, key } = this.#options;
     const type = RESOURCES.lease;
-    const before = this.#seen?.object ?? { apiVersion: apiVersionOf(type), kind: type.kind, metadata: key };
-    const object = { ...before, spec };
-    this.#note(
-      await (this.#seen === undefined ? client.create : client.update).call(client, object, this.#call(signal)),
-    );
+    const seen = this.#seen?.isDeleted === false ? this.#seen.object : undefined;
+    if (seen === undefined) {
+      const first = { apiVersion: apiVersionOf(type), kind: type.kind, metadata: key, spec };
+      this.#note(await client.create(first, this.#call(signal)));
+    } else this.#note(await client.update({ ...seen, spec }, this.#call(signal)));
   }
 
   #note(object: KubeObject | undefined): void {
-    if (object === undefined) this.#seen = undefined;
-    else if (object.metadata.resourceVersion !== this.#seen?.object.metadata.resourceVersion)
-      this.#seen = { object, spec: specOf(object), atMs: this.#options.clock.monotonicMs() };
+    const seen = this.#seen;
+    const atMs = this.#options.clock.monotonicMs();
+    if (object === undefined) {
+      if (seen?.isDeleted === false) this.#seen = { ...seen, isDeleted: true, atMs };
+    } else if (seen?.isDeleted !== false || object.metadata.resourceVersion !== seen.object.metadata.resourceVersion)
+      this.#seen = { object, spec: specOf(object), isDeleted: false, atMs };
   }
 
   /** One call must not eat up the time in which another could still succeed. */

@@ -90,7 +90,7 @@ export class Transport {
           waitMs = RETRY_MS * 2 ** lost++ * (1 + random());
         else throw error;
         if (waitMs >= deadline.leftMs) throw error;
-        await pause(clock, waitMs, deadline.signal);
+        if (waitMs > 0) await pause(clock, waitMs, deadline.signal);
       }
     }
   }
