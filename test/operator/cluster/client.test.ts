@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { systemClock } from "../../../src/base/clock.ts";
 import { ClusterError } from "../../../src/operator/cluster/errors.ts";
 import { RESOURCES } from "../../../src/operator/cluster/objects.ts";
 import type { KubeObject } from "../../../src/operator/cluster/objects.ts";
@@ -430,23 +429,22 @@ test("a watch that cannot begin says why, as any request does", async () => {
 });
 
 test("a watch that is not wanted any more is closed on both sides", async () => {
-  let closed = false;
+  const closed: Promise<void>[] = [];
   await using server = await ScriptedServer.start((response) => {
-    response.on("close", () => void (closed = true));
+    closed.push(new Promise((resolve) => void response.on("close", resolve)));
     response.writeHead(200).write(events({ type: "ADDED", object: pod("a", "6") }));
   });
-  await using it = clientOf(server, { clock: systemClock });
+  await using it = clientOf(server);
   for await (const event of it.client.watch(RESOURCES.pod, watchOptions, new AbortController().signal)) {
     expect(event.type).toBe("ADDED");
     break;
   }
-  while (!closed) await sleep(1);
-  closed = false;
+  await closed[0];
   const stop = new AbortController();
   const watching = it.client.watch(RESOURCES.pod, watchOptions, stop.signal);
   await watching.next();
   const next = errorOf(watching.next());
   stop.abort();
   expect(await next).toMatchObject({ reason: "Canceled" });
-  while (!closed) await sleep(1);
+  await closed[1];
 });

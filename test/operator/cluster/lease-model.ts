@@ -55,7 +55,7 @@ export class LeaseServer {
   }
 
   get transitions(): number {
-    return (this.object?.["spec"] as { leaseTransitions: number }).leaseTransitions;
+    return (this.object!["spec"] as { leaseTransitions: number }).leaseTransitions;
   }
 
   async #serve<T>(act: () => T): Promise<T> {
