@@ -78,7 +78,7 @@ test("a client that says nothing does not keep the server from closing", async (
   await new Promise((resolve) => void idle.once("connect", resolve));
   idle.on("error", () => {});
   await http.close();
-  await expect(fetch(`http://127.0.0.1:${port}/healthz`)).rejects.toThrow();
+  await expect(fetch(`http://127.0.0.1:${port}/healthz`)).rejects.toThrow("fetch failed");
 });
 
 test("an address that is taken is an error", async () => {
