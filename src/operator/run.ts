@@ -164,7 +164,7 @@ class Operator {
             host: metricsListen.host === "" ? undefined : metricsListen.host,
             port: metricsListen.port,
             registry,
-            unhealthy: () => [],
+            unhealthy: () => (lease === undefined ? [] : leaseProblems(lease)),
             unready: () => cache.unsynced(),
             log,
           });
@@ -205,6 +205,10 @@ class Operator {
     await this.#connection.close();
   }
 }
+
+/** A leader that cannot reach the API server any more does nothing; a new process may find a way that this one does not. */
+const leaseProblems = ({ state, problem }: LeaseHolder): readonly string[] =>
+  state === "suspended" || state === "lost" ? [`the lease is ${state}: ${problem ?? "another process has it"}`] : [];
 
 const BEGIN_LOOK_MS = 100;
 /** Of different texts; a server that makes up new ones must not fill the memory. */

@@ -122,7 +122,7 @@ async function write(
     if (error.isNamespaceTerminating) return { isInPlace: false };
     const isInPlace = live !== undefined;
     // Another was faster, or what we saw is gone: the watch tells, and the next run sees.
-    if (error.isConflict) return { isInPlace, error };
+    if (error.isConflict || error.isAlreadyExists) return { isInPlace, error };
     const isFinal = refusals.refused(key, fingerprint, error);
     const told = refusedAs(wanted, refusals.get(key));
     return isFinal

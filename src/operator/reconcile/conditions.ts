@@ -177,8 +177,8 @@ export function troublesOf(facts: StatusFacts, isPodOverdue: boolean): readonly 
   return found.sort((a, b) => order.indexOf(a.reason) - order.indexOf(b.reason));
 }
 
-export function configuration({ members, configFileHash, obstacles }: StatusFacts): Finding<"ConfigApplied"> {
-  if (configFileHash === undefined || obstacles.length > 0)
+export function configuration({ members, configFileHash, obstacles, waiting }: StatusFacts): Finding<"ConfigApplied"> {
+  if (configFileHash === undefined || obstacles.length > 0 || waiting.length > 0)
     return { reason: "NotWritten", message: "The settings are not written yet; Reconciled says why." };
   const told = members.filter(({ engine }) => engine !== undefined);
   if (told.length < members.length || told.length === 0) {

@@ -265,7 +265,7 @@ const cases: readonly {
     when: "it is paused and a change waits",
     facts: { spec: spec({ paused: true }), waiting: ["StatefulSet metrics"] },
     phase: "Paused",
-    reasons: { Ready: "NotReconciled", Reconciled: "Paused" },
+    reasons: { Ready: "NotReconciled", Reconciled: "Paused", ConfigApplied: "NotWritten" },
     says: { Reconciled: "spec.paused is set; these wait to be written: StatefulSet metrics." },
   },
   {
