@@ -125,7 +125,7 @@ export const specSchema = withRules(
         .optional()
         .describe("Image of the database. Absent: what runs now, or the operator's default for a new one."),
       imagePullSecrets: z
-        .array(z.object({ name: objectName }))
+        .array(z.object({ name: objectName.describe("Of a Secret in this namespace.") }))
         .max(16)
         .optional()
         .describe("Secrets that the image is pulled with."),
@@ -196,7 +196,9 @@ export const specSchema = withRules(
         .describe("For looking at a member that misbehaves."),
       podTemplate: opaque
         .optional()
-        .describe("Merged over the pods' template: containers and env by name, mounts by path, other lists replaced."),
+        .describe(
+          "Merged over the pods' template: containers, volumes and env by name, mounts by path, other lists replaced; null removes.",
+        ),
     })
     .describe("What is wanted."),
   {
