@@ -1,5 +1,6 @@
 /** The reference pages that are made from code. */
 import type { Command, Help, Option } from "commander";
+import { programFor as operatorFor } from "../src/operator/program.ts";
 import { commands, programFor } from "../src/tsdb/cli/program.ts";
 import { ALIASES_MAX } from "../src/tsdb/config/file.ts";
 import { allSettings, defaultText, variableOf, type NamedSetting } from "../src/tsdb/config/settings.ts";
@@ -12,6 +13,7 @@ export async function referenceDocs(): Promise<ReadonlyMap<string, string>> {
   return new Map([
     ["docs/reference/configuration.md", configuration()],
     ["docs/reference/cli.md", await commandLine()],
+    ["docs/reference/operator-cli.md", operatorCommandLine()],
     ["docs/reference/conditions.md", conditionsDoc()],
   ]);
 }
@@ -91,6 +93,16 @@ async function commandLine(): Promise<string> {
   }
   return `${generatedBy}
 # Command line
+
+${pages.join("\n")}`;
+}
+
+function operatorCommandLine(): string {
+  const program = operatorFor({}, () => {});
+  const pages = [help("tsdb-operator", program)];
+  for (const command of program.commands) pages.push(help(`tsdb-operator ${command.name()}`, command));
+  return `${generatedBy}
+# Command line of the operator
 
 ${pages.join("\n")}`;
 }

@@ -59,7 +59,7 @@ test("through creation and an update the status only goes forward, and times mov
 
 test("a setting that takes effect without a restart is seen to do so, and the pod stays", async ({ cluster }) => {
   const { kubelet } = await playNode(cluster);
-  await cluster.startOperator({ flags: ["--state-interval=1s"] });
+  await cluster.startOperator();
   await applyReady(cluster, "metrics");
   const pod = await cluster.api.get(at(cluster, "Pod", "metrics-0"));
   let isHeldBack = true;
@@ -78,7 +78,7 @@ test("a setting that takes effect without a restart is seen to do so, and the po
 
 test("a setting that needs a restart rolls the pod", async ({ cluster }) => {
   await playNode(cluster);
-  await cluster.startOperator({ flags: ["--state-interval=1s"] });
+  await cluster.startOperator();
   await applyReady(cluster, "metrics");
   const pod = await cluster.api.get(at(cluster, "Pod", "metrics-0"));
   await cluster.api.patch(at(cluster, "TimeSeriesDB", "metrics"), { spec: { config: { memtableSize: "64MB" } } });
@@ -94,7 +94,7 @@ test("what the engine says of itself is told: a full disk, read-only by hand, an
   cluster,
 }) => {
   const { kubelet } = await playNode(cluster);
-  await cluster.startOperator({ flags: ["--state-interval=1s"] });
+  await cluster.startOperator();
   await applyReady(cluster, "metrics");
   let state = "readonly-disk";
   kubelet.engines!.answer = (_, said) => ({ ...said, state });

@@ -177,9 +177,20 @@ export function troublesOf(facts: StatusFacts, isPodOverdue: boolean): readonly 
   return found.sort((a, b) => order.indexOf(a.reason) - order.indexOf(b.reason));
 }
 
-export function configuration({ members, configFileHash, obstacles, waiting }: StatusFacts): Finding<"ConfigApplied"> {
+export function configuration({
+  members,
+  configFileHash,
+  obstacles,
+  waiting,
+  previous,
+  generation,
+}: StatusFacts): Finding<"ConfigApplied"> {
   if (configFileHash === undefined || obstacles.length > 0 || waiting.length > 0)
     return { reason: "NotWritten", message: "The settings are not written yet; Reconciled says why." };
+  const before = previous?.conditions?.find(({ type }) => type === "ConfigApplied");
+  // A leader that has just begun says what the one before it said, until it has asked.
+  if (members.some(({ isRemembered }) => isRemembered) && before?.observedGeneration === generation)
+    return { reason: before.reason as ReasonOf<"ConfigApplied">, message: before.message };
   const told = members.filter(({ engine }) => engine !== undefined);
   if (told.length < members.length || told.length === 0) {
     const silent = members.filter(({ engine }) => engine === undefined).map(({ name }) => name);

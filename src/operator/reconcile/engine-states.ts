@@ -43,13 +43,18 @@ export class EngineStates {
   }
 
   start(): void {
-    this.#later();
+    this.#round = this.askAll().then(() => this.#later());
   }
 
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#timer?.cancel();
     await this.#round;
+  }
+
+  /** Whether anything can be known: a leader that has just begun knows nothing yet. */
+  hasAsked(pod: LivePod): boolean {
+    return this.#known.has(pod.metadata.uid ?? "");
   }
 
   /** Undefined while it is not known. */

@@ -18,6 +18,8 @@ export interface Member {
   readonly claim: LiveClaim | undefined;
   /** Undefined while nobody could ask. */
   readonly engine: EngineState | undefined;
+  /** Nobody has asked yet since this process leads: the state is what the last status says, and no more is known. */
+  readonly isRemembered: boolean;
 }
 
 export interface Trouble {

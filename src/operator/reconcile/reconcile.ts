@@ -21,7 +21,7 @@ import { claimName, podName, statefulSetName } from "../desired/names.ts";
 import { applyObject, isTemplateChange, nameOf, objectKey, type Applied, type ApplyContext } from "./apply.ts";
 import { ACCEPT_VOLUME_ANNOTATION, type Obstacle } from "./conditions.ts";
 import type { EngineStates } from "./engine-states.ts";
-import type { LiveClaim, LiveDatabase, LiveStatefulSet } from "./live.ts";
+import { isPodReady, type LiveClaim, type LiveDatabase, type LiveStatefulSet } from "./live.ts";
 import type { Member } from "./members.ts";
 import { ownershipOf } from "./ownership.ts";
 import type { Refusals } from "./refusals.ts";
@@ -34,7 +34,7 @@ import type { World } from "./world.ts";
 export interface ReconcileDeps {
   readonly client: Pick<ClusterClient, "get" | "apply" | "applyStatus" | "delete">;
   readonly world: World;
-  readonly engineStates: Pick<EngineStates, "get">;
+  readonly engineStates: Pick<EngineStates, "get" | "hasAsked">;
   readonly refusals: Refusals;
   readonly unstable: UnstableFields;
   readonly events: { record(note: EventNote): void };
@@ -284,11 +284,15 @@ class Run {
     const { name, namespace } = parseKey(this.#key);
     const { world, engineStates } = this.#deps;
     const pods = world.pods(this.#key);
+    const before = this.#live.status as Status | undefined;
     return Array.from({ length: database?.spec.replicas ?? 1 }, (_, ordinal) => {
       const memberName = podName({ name }, ordinal);
       const pod = pods.find(({ metadata }) => metadata.name === memberName);
       const claim = this.#claim(claimName({ name }, ordinal), { name, namespace });
-      return { name: memberName, pod, claim, engine: pod && engineStates.get(pod) };
+      const state = before?.members?.find((member) => member.name === memberName)?.state;
+      const isRemembered = pod !== undefined && isPodReady(pod) && !engineStates.hasAsked(pod) && state !== undefined;
+      const engine = isRemembered ? { state, configFileHash: undefined } : pod && engineStates.get(pod);
+      return { name: memberName, pod, claim, engine, isRemembered };
     });
   }
 

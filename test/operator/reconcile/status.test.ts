@@ -424,6 +424,16 @@ test("a pod that nobody makes is told after a while, and not before", () => {
   expect([reasonsOf(late.status).Degraded, late.lookAgainInMs]).toEqual(["PodNotCreated", undefined]);
 });
 
+test("a leader that has just begun says what the one before it said, until it has asked the members", () => {
+  const before = statusOf(statusFacts()).status;
+  const unasked = {
+    members: [liveMember({ engine: { state: "writable", configFileHash: undefined }, isRemembered: true })],
+  };
+  expect(statusOf(statusFacts({ ...unasked, previous: before })).status).toEqual(before);
+  const edited = statusOf(statusFacts({ ...unasked, previous: before, generation: 2, configFileHash: "newer" })).status;
+  expect(condition(edited, "ConfigApplied")?.reason).toBe("Spreading");
+});
+
 test("the image is shown with the digest that the kubelet found", () => {
   const digest = `sha256:${"a".repeat(64)}`;
   const pod = livePod({ container: { imageID: `docker.io/library/tsdb@${digest}` } });

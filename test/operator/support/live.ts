@@ -98,6 +98,7 @@ export const liveMember = (changes: Partial<Member> = {}): Member => ({
   pod: livePod(),
   claim: liveClaim(),
   engine: { state: "writable", configFileHash: "c0nf" },
+  isRemembered: false,
   ...changes,
 });
 
