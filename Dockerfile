@@ -4,7 +4,7 @@
 #   docker build -t tsdb:dev --target dev .     for development: restarts a program when its sources change (Tiltfile)
 #
 # Every base is an argument, so that a mirror, a pinned digest, or images made without any registry can take its place
-# (e2e/cluster/image.ts does the last). NODE_IMAGE needs Node, npm and a shell; of RUNTIME_IMAGE only a C++ runtime.
+# (e2e/cluster/image/image.ts does the last). NODE_IMAGE needs Node, npm and a shell; of RUNTIME_IMAGE only a C++ runtime.
 ARG NODE_IMAGE=docker.io/library/node:26-trixie-slim
 ARG RUNTIME_IMAGE=gcr.io/distroless/cc-debian13:nonroot
 
@@ -36,7 +36,8 @@ RUN npm prune --omit=dev --omit=optional --ignore-scripts \
 FROM build AS dev
 RUN for file in bin/*.mjs; do \
       name=$(basename "$file" .mjs) \
-      && printf '#!/bin/sh\nexec node --watch --watch-preserve-output /app/%s "$@"\n' "$file" >"/usr/local/bin/$name" \
+      && printf '#!/bin/sh\nexec node --watch --watch-preserve-output %s /app/%s "$@"\n' \
+           "--watch-path=/app/bin --watch-path=/app/src --watch-path=/app/dist" "$file" >"/usr/local/bin/$name" \
       && chmod 755 "/usr/local/bin/$name" || exit 1; \
     done \
  && mkdir /data && chown -R 65532:65532 /app /data

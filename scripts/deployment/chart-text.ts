@@ -70,7 +70,7 @@ kubectl apply -f examples/minimal.yaml
 
 - The CustomResourceDefinition is one of the templates, so an upgrade of the chart upgrades it. Uninstalling keeps it
   (\`crd.keep\`): deleting it would delete every database.
-- \`namespace\` limits the operator to one namespace, with a Role in the place of the ClusterRole. The kind itself is the
+- \`namespaces\` limits the operator to these, with a Role in each in the place of the ClusterRole. The kind itself is the
   cluster's, so a second installation sets \`crd.create: false\`.
 - The operator has no access to Secrets, deletes neither pods nor volumes, and runs under Pod Security \`restricted\`.
 

@@ -58,6 +58,11 @@ const binding = (kind: "ClusterRole" | "Role") => ({
   subjects: [{ kind: "ServiceAccount", name: NAME, namespace: NAMESPACE }],
 });
 
+interface Labelled {
+  readonly metadata: object;
+}
+const labelled = (object: Labelled) => ({ ...object, metadata: { ...object.metadata, labels } });
+
 function objects(): readonly object[] {
   return [
     {
@@ -65,7 +70,7 @@ function objects(): readonly object[] {
       kind: "Namespace",
       metadata: { name: NAMESPACE, labels: { ...labels, "pod-security.kubernetes.io/enforce": "restricted" } },
     },
-    customResourceDefinition(),
+    labelled(customResourceDefinition() as Labelled),
     namespaced("v1", "ServiceAccount", NAME, { automountServiceAccountToken: false }),
     cluster(`${RBAC}/v1`, "ClusterRole", NAME, { rules: databaseRules }),
     aggregated("view", ["view"], viewRules),

@@ -35,7 +35,10 @@ export const valuesSchema = z.strictObject({
     "Secrets that the operator's image is pulled with; those of a database are in its own spec",
   ),
   nameOverride: text("Name of everything the chart makes; empty: the release's"),
-  namespace: text("Look after the databases of this namespace alone; empty: of all namespaces"),
+  namespaces: z
+    .array(z.string())
+    .default([])
+    .describe("Look after the databases of these namespaces alone; empty: of all"),
   installation: text(
     "Id that the operator's objects carry, so that two never fight; empty: NAMESPACE/NAME of the release",
   ),

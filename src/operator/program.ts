@@ -4,12 +4,9 @@ import { Command, CommanderError } from "commander";
 import { stringify } from "yaml";
 import { didYouMean } from "../base/did-you-mean.ts";
 import { messageOf, TsdbError } from "../base/errors.ts";
-import { version } from "../tsdb/version.ts";
 import { customResourceDefinition } from "./api/crd.ts";
 import { addOptions, readConfig } from "./config.ts";
-
-/** Of the database of this release. */
-export const DEFAULT_IMAGE = `ghcr.io/tsdb-dev/tsdb:${version}`;
+import { releaseImage, version } from "./release.ts";
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
@@ -43,10 +40,10 @@ export function programFor(env: NodeJS.ProcessEnv, done: (exitCode: number) => v
     .version(`tsdb-operator ${version} (Node ${process.versions.node})`, "-V, --version", "show the version")
     .helpCommand("help [COMMAND]", "show the help of a command")
     .addHelpText("afterAll", exitCodeHelp);
-  const runCommand = addOptions(newCommand("run", "Run the operator, as without a command"), DEFAULT_IMAGE)
+  const runCommand = addOptions(newCommand("run", "Run the operator, as without a command"), releaseImage)
     .addHelpText("after", "\nA setting is taken from its flag, else its variable, else its default.")
     .action(async (_options, self: Command) => {
-      const config = readConfig(flagsOf(self), env, DEFAULT_IMAGE);
+      const config = readConfig(flagsOf(self), env, releaseImage);
       const { run } = await import("./run.ts");
       done(await run(config));
     });
@@ -54,7 +51,7 @@ export function programFor(env: NodeJS.ProcessEnv, done: (exitCode: number) => v
   program.addCommand(
     newCommand("render", "Show the objects that would be made for the TimeSeriesDBs of a file")
       .requiredOption("-f, --file <FILE>", "YAML file; - is the standard input")
-      .option("--default-image <IMAGE>", "image of a database that asks for none", DEFAULT_IMAGE)
+      .option("--default-image <IMAGE>", "image of a database that asks for none", releaseImage)
       .option("--installation <NAME>", "id of the installation", "tsdb-system/tsdb-operator")
       .option(
         "--operator-namespace <NAMESPACE>",

@@ -11,7 +11,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, 
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { Buildah } from "./buildah.ts";
-import { run } from "./run.ts";
+import { run } from "../support/run.ts";
 
 /** Changes whenever what is in the bases does. */
 const RECIPE = 1;

@@ -5,7 +5,7 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { root, run } from "./run.ts";
+import { root, run } from "../support/run.ts";
 
 export const cacheFolder =
   process.env["TSDB_IMAGE_CACHE"] ?? join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "tsdb-image");

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { version } from "../../../src/operator/release.ts";
+import { root } from "../support/run.ts";
 import { Buildah } from "./buildah.ts";
 import { buildImage } from "./image.ts";
 
@@ -19,7 +20,7 @@ beforeAll(() => {
   image = buildImage(buildah, { revision: "0123456789ab" });
 }, BUILD_MS);
 
-const programs = readdirSync(join(import.meta.dirname, "../../../bin")).map((name) => name.replace(".mjs", ""));
+const programs = readdirSync(join(root, "bin")).flatMap((name) => /^(.*)\.mjs$/.exec(name)?.slice(1) ?? []);
 
 test.skipIf(!canBuild)("the image runs as nobody, and says which release and commit it is", () => {
   const { User, Labels, Cmd } = buildah.inspect(image).config;
