@@ -85,7 +85,12 @@ export class Connection {
   reload(): boolean {
     if (this.#clock.monotonicMs() - this.#configLoadedMs < RELOAD_MS) return false;
     this.#configLoadedMs = this.#clock.monotonicMs();
-    this.#config = loaded(this.#load);
+    try {
+      this.#config = loaded(this.#load);
+    } catch {
+      // Half a file, as it is while somebody writes it: the old one is no worse, and the next 401 looks again.
+      return false;
+    }
     this.#route = undefined;
     return true;
   }

@@ -211,6 +211,7 @@ export class Reflector {
     this.#version = undefined;
     this.#problem = undefined;
     this.#failures = 0;
+    this.#heardMs = this.#options.clock.monotonicMs();
     this.#isSynced = true;
     store.replace({ items: [], resourceVersion: "", namespace, isReset: true });
     this.#setServed(false);

@@ -60,6 +60,21 @@ test("a token that is rotated in its file is used within a minute or so, and no 
   expect(server.arrived.at(-1)?.headers.authorization).toBe("Bearer second");
 });
 
+test("a kubeconfig that is being written when it is read again leaves the old one in force", async () => {
+  let isWhole = true;
+  const load = (): KubeConfig => (isWhole ? configWith({ server: "https://x" }) : configWith({ server: "half" }));
+  const clock = new ManualClock();
+  const connection = new Connection(load, clock);
+  clock.advance(10_000);
+  isWhole = false;
+  expect(connection.reload()).toBe(false);
+  expect(connection.server).toBe("https://x");
+  isWhole = true;
+  expect(connection.reload()).toBe(false);
+  clock.advance(10_000);
+  expect(connection.reload()).toBe(true);
+});
+
 test("another authority makes another pool; what is the same keeps the old one", async () => {
   await using server = await ScriptedServer.start(json(200, object));
   const caFile = inDirectory("ca.crt", "first");

@@ -329,6 +329,7 @@ test("an optional resource that is not there is looked for, comes within a minut
   expect(bench.reflector.problem).toBeUndefined();
   await bench.pass(600_000);
   expect(bench.model.lists).toBeLessThan(16);
+  expect(bench.reflector.silenceMs).toBeLessThanOrEqual(45_000);
   bench.model.refusal = undefined;
   bench.model.put("m");
   await bench.pass(45_000);
