@@ -86,6 +86,21 @@ const column = (name: string, type: string, jsonPath: string, description: strin
   ...(priority === 0 ? {} : { priority }),
 });
 
+/** Of a whole resource. */
+export const resourceOpenApiSchema = (): object => ({
+  type: "object",
+  description: "A time-series database that speaks Prometheus' remote write and PromQL.",
+  required: ["spec"],
+  properties: {
+    apiVersion: { type: "string", description: `${GROUP}/${VERSION}` },
+    kind: { type: "string", description: KIND },
+    metadata: { type: "object" },
+    spec: structural(specSchema),
+    status: structural(statusSchema),
+  },
+  "x-kubernetes-validations": [nameRule],
+});
+
 /** As it is applied to a cluster. */
 export function customResourceDefinition(): object {
   return {
@@ -102,19 +117,7 @@ export function customResourceDefinition(): object {
           served: true,
           storage: true,
           schema: {
-            openAPIV3Schema: {
-              type: "object",
-              description: "A time-series database that speaks Prometheus' remote write and PromQL.",
-              required: ["spec"],
-              properties: {
-                apiVersion: { type: "string", description: `${GROUP}/${VERSION}` },
-                kind: { type: "string", description: KIND },
-                metadata: { type: "object" },
-                spec: structural(specSchema),
-                status: structural(statusSchema),
-              },
-              "x-kubernetes-validations": [nameRule],
-            },
+            openAPIV3Schema: resourceOpenApiSchema(),
           },
           subresources: {
             status: {},

@@ -21,10 +21,23 @@ export const NAME_LENGTH_MAX = 40;
 export const NAME_PATTERN = /^[a-z]([-a-z0-9]*[a-z0-9])?$/;
 
 const text = (lengthMax: number) => z.string().min(1).max(lengthMax);
+
+/** Of text that may have any characters: the API server counts them whole, and JavaScript counts halves of some. */
+const anyText = (lengthMax: number) =>
+  z
+    .string()
+    .refine((value) => Array.from(value).length <= lengthMax, `must have at most ${lengthMax} characters`)
+    .meta({ maxLength: lengthMax });
 /** Of an object in the cluster. */
 const objectName = text(253).regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/);
-const annotations = z.record(z.string(), z.string().max(4096));
-const labels = z.record(z.string(), z.string().max(63));
+const annotations = z.record(z.string(), anyText(4096));
+const labels = z.record(
+  z.string(),
+  z
+    .string()
+    .max(63)
+    .regex(/^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$/),
+);
 
 /** Anything of Kubernetes' own that is passed on as it is. */
 const opaque = z.looseObject({}).meta({ "x-kubernetes-preserve-unknown-fields": true });
@@ -34,7 +47,7 @@ const quantity = z.string().min(1).max(32).regex(QUANTITY_PATTERN);
 /** As Kubernetes writes resources: `cpu: 1` and `cpu: 500m` are both common. */
 const numberOrQuantity = z
   .union([quantity, z.number().int().min(0)])
-  .meta({ "x-kubernetes-int-or-string": true, pattern: QUANTITY_PATTERN.source });
+  .meta({ "x-kubernetes-int-or-string": true, pattern: QUANTITY_PATTERN.source, minimum: 0 });
 
 export const DURATION_PATTERN =
   /^([0-9]{1,2}y)?([0-9]{1,3}w)?([0-9]{1,4}d)?([0-9]{1,5}h)?([0-9]{1,7}m)?([0-9]{1,9}s)?([0-9]{1,12}ms)?$/;
@@ -122,6 +135,7 @@ export const specSchema = withRules(
   z
     .object({
       image: text(512)
+        .regex(/^[!-~]+$/)
         .optional()
         .describe("Image of the database. Absent: what runs now, or the operator's default for a new one."),
       imagePullSecrets: z

@@ -3,6 +3,7 @@
  * older CRD may be installed, and files that are only rendered have been checked by nobody.
  */
 import { z } from "zod";
+import { resourceOpenApiSchema } from "../api/crd.ts";
 import { GROUP, KIND, NAME_LENGTH_MAX, NAME_PATTERN, specSchema, VERSION } from "../api/schema.ts";
 import type { Database } from "./facts.ts";
 
@@ -26,10 +27,32 @@ const resourceSchema = z.object({
 });
 
 export function readDatabase(object: unknown): ReadDatabase {
-  const read = resourceSchema.safeParse(object);
+  const read = resourceSchema.safeParse(withoutNulls(object, openApiSchema));
   if (!read.success) return { kind: "invalid", problems: read.error.issues.map(problemText) };
   const { metadata, spec } = read.data;
   return { kind: "database", database: { ...metadata, spec } };
+}
+
+/** As far as null goes. */
+interface Schema {
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly additionalProperties?: Schema;
+  readonly items?: Schema;
+}
+
+const openApiSchema: Schema = resourceOpenApiSchema();
+
+/** Drops what the API server drops: where a schema speaks of a field, null is as good as nothing. */
+function withoutNulls(value: unknown, { properties, additionalProperties, items }: Schema): unknown {
+  if (Array.isArray(value)) return items ? value.map((item) => withoutNulls(item, items)) : value;
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([name, inner]: [string, unknown]) => {
+      const schema = properties && Object.hasOwn(properties, name) ? properties[name] : additionalProperties;
+      if (schema === undefined) return [[name, inner]];
+      return inner === null ? [] : [[name, withoutNulls(inner, schema)]];
+    }),
+  );
 }
 
 function problemText({ path, message }: z.core.$ZodIssue): string {

@@ -110,7 +110,7 @@ export const validSpecs: fc.Arbitrary<RawSpec> = fc
 
 /** One field, and values around the edge of what it may be. */
 const nearMisses: readonly (readonly [path: string, values: readonly unknown[]])[] = [
-  ["image", ["", "x".repeat(512), "x".repeat(513), 7, null]],
+  ["image", ["", "x".repeat(512), "x".repeat(513), "a b", "ä", "\u{1f600}".repeat(300), 7, null]],
   [
     "imagePullSecrets",
     [[{ name: "" }], [{ name: "A" }], [{ name: "a_b" }], [{ name: "-a" }], [{}], {}, [{ name: "a.".repeat(9) }]],
@@ -186,12 +186,26 @@ const nearMisses: readonly (readonly [path: string, values: readonly unknown[]])
   ["tls", [{}, { secretName: "a" }, null, "a"]],
   ["auth", [{}, { secretName: "a" }, null]],
   ["service.type", ["ExternalName", "", "clusterip"]],
-  ["service.annotations", [{ a: 1 }, { a: null }, { a: "x".repeat(4096) }, { a: "x".repeat(4097) }, []]],
+  [
+    "service.annotations",
+    [
+      { a: 1 },
+      { a: null },
+      { a: "x".repeat(4096) },
+      { a: "x".repeat(4097) },
+      { a: "\u{1f600}".repeat(3000) },
+      { a: "\u{1f600}".repeat(4097) },
+      [],
+    ],
+  ],
   [
     "network.allowFrom",
     [[1], ["a"], [null], {}, Array.from({ length: 64 }, () => ({})), Array.from({ length: 65 }, () => ({}))],
   ],
-  ["monitoring.labels", [{ a: "x".repeat(63) }, { a: "x".repeat(64) }, { a: 1 }]],
+  [
+    "monitoring.labels",
+    [{ a: "x".repeat(63) }, { a: "x".repeat(64) }, { a: "-x" }, { a: "x y" }, { a: null }, { a: 1 }],
+  ],
   ["monitoring.serviceMonitor", ["true", 1]],
   ["backups", [[], [{}], {}, null]],
   ["restore", [{}, { id: "a" }, null]],
