@@ -21,7 +21,15 @@ export default defineConfig({
     root: import.meta.dirname,
     globalSetup: ["support/suite-setup.ts"],
     projects: [
-      { test: { ...shared, name: "cluster", include: ["**/*.test.ts"], exclude: ["audit.test.ts"] } },
+      {
+        test: {
+          ...shared,
+          name: "cluster",
+          include: ["**/*.test.ts"],
+          exclude: ["audit.test.ts"],
+          setupFiles: ["support/ran.ts"],
+        },
+      },
       // What the API server saw of all the others, so after them.
       { test: { ...shared, name: "audit", include: ["audit.test.ts"], sequence: { groupOrder: 1 } } },
     ],

@@ -46,12 +46,13 @@ export class Containerd {
     if (status !== 0) throw new Error(`import of ${archive}: ${stderr}`);
   }
 
-  /** Ends what still runs in containers, as a machine that is switched off does. */
-  killAll(): void {
+  /** Ends what still runs in containers, as a machine that is switched off does; nothing of them stays. */
+  removeAll(): void {
+    // Deleting is what ends a container's shim, too, which no one else would.
     for (const id of this.#ctr("tasks", "list", "--quiet")
       .stdout.split("\n")
       .filter((line) => line !== ""))
-      this.#ctr("tasks", "kill", "--signal", "SIGKILL", "--all", id);
+      this.#ctr("tasks", "delete", "--force", id);
   }
 
   #ctr(...args: readonly string[]) {
@@ -78,6 +79,7 @@ state = "${join(folder, "state")}"
     runtime_type = "io.containerd.runc.v2"
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
       SystemdCgroup = false
+      Root = "${join(folder, "runc")}"
 `;
 
 // Through a bridge a pod would not reach itself by its Service's address.

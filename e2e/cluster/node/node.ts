@@ -148,7 +148,7 @@ export class ClusterWithNode {
   /** Ends all that runs, and gives back mounts, loop devices and the network. The workspace stays its owner's. */
   async stop(): Promise<void> {
     for (const program of [this.#kubelet, ...this.#others.toReversed()]) await program?.stop("SIGTERM", 10_000);
-    this.containerd.killAll();
+    this.containerd.removeAll();
     await this.containerd.program.stop("SIGTERM", 10_000);
     await this.plane.stop();
     unmountBelow(this.#folder);

@@ -67,7 +67,7 @@ export class RecordedRequest {
     const { verb, resource, subresource, namespace, name } = this.info;
     const what = resource === "" ? this.url : `${resource}${subresource === "" ? "" : `/${subresource}`}`;
     const where = namespace === "" ? "" : ` in ${namespace}`;
-    return `${verb} ${what}${name === "" ? "" : ` ${name}`}${where}: ${this.fault ?? ""}${this.status ?? "no answer"}`;
+    return `${verb} ${what}${name === "" ? "" : ` ${name}`}${where}: ${this.status ?? "no answer"}${this.fault === undefined ? "" : ` (${this.fault})`}`;
   }
 }
 

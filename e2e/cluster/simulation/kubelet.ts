@@ -25,6 +25,8 @@ export interface SimulatedKubeletOptions {
 export const NODE_NAME = "simulated";
 
 export class SimulatedKubelet {
+  /** Pods there ever were. */
+  podsSeen = 0;
   /** May be set anew; `replan` makes it count for pods that exist. */
   plan: (pod: KubeObject) => Plan;
   readonly engines: EngineListeners | undefined;
@@ -34,6 +36,8 @@ export class SimulatedKubelet {
   readonly #pods = new Map<string, KubeObject>();
   readonly #addresses = new Map<string, string>();
   readonly #failures: unknown[] = [];
+  /** An API server that is away for a test hears the next one. */
+  readonly #beating = setInterval(() => void heartbeat(this.#api).catch(() => {}), HEARTBEAT_MS);
 
   private constructor(api: Api, { namespace, plan, engines }: SimulatedKubeletOptions) {
     this.#api = api;
@@ -44,8 +48,13 @@ export class SimulatedKubelet {
   }
 
   static async start(api: Api, options: SimulatedKubeletOptions = {}): Promise<SimulatedKubelet> {
-    // Pods that are bound to no node are removed by the control plane.
-    await api.apply({ apiVersion: "v1", kind: "Node", metadata: { name: NODE_NAME } });
+    // Pods of a node that is not there, or does not say that it lives, are taken away by the control plane.
+    const node = { apiVersion: "v1", kind: "Node", metadata: { name: NODE_NAME } };
+    await api.apply(node);
+    await heartbeat(api);
+    const ready = { type: "Ready", status: "True", reason: "Simulated", message: "nothing runs here" };
+    const times = { lastTransitionTime: SOME_TIME, lastHeartbeatTime: new Date().toISOString() };
+    await api.patch(referenceTo(node), { status: { conditions: [{ ...ready, ...times }] } }, "status");
     return new SimulatedKubelet(api, options);
   }
 
@@ -56,6 +65,7 @@ export class SimulatedKubelet {
 
   /** @throws what went wrong meanwhile */
   async stop(): Promise<void> {
+    clearInterval(this.#beating);
     this.#ended.abort();
     await this.#following;
     await this.engines?.close();
@@ -70,6 +80,7 @@ export class SimulatedKubelet {
       this.engines?.remove(uid);
       return;
     }
+    if (!this.#pods.has(uid)) this.podsSeen += 1;
     this.#pods.set(uid, pod);
     this.#act(pod).catch((thrown: unknown) => this.#failures.push(thrown));
   }
@@ -180,6 +191,19 @@ export class SimulatedKubelet {
       throw new Error(`${method} ${path}: ${status} ${JSON.stringify(answer)}`);
   }
 }
+
+const HEARTBEAT_MS = 10_000;
+
+/** What a kubelet says every ten seconds. */
+const heartbeat = (api: Api): Promise<KubeObject> =>
+  api.apply({
+    apiVersion: "coordination.k8s.io/v1",
+    kind: "Lease",
+    metadata: { name: NODE_NAME, namespace: "kube-node-lease" },
+    spec: { holderIdentity: NODE_NAME, leaseDurationSeconds: 40, renewTime: microTime(new Date()) },
+  });
+
+const microTime = (date: Date): string => date.toISOString().replace("Z", "000Z");
 
 /** Times mean nothing here; one that stands still makes the same report the same bytes. */
 const SOME_TIME = "2026-01-01T00:00:00Z";

@@ -262,10 +262,12 @@ export class Api {
 
 function parsed(raw: string): Json {
   try {
-    return JSON.parse(raw) as Json;
+    const value: unknown = JSON.parse(raw);
+    if (typeof value === "object" && value !== null) return value as Json;
   } catch {
-    return { message: raw };
+    // Text, such as a log.
   }
+  return { message: raw };
 }
 
 const withoutManagedFields = (object: KubeObject | undefined): Json | undefined =>

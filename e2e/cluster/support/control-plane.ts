@@ -48,6 +48,11 @@ export interface ControlPlaneOptions {
   readonly controllerFlags?: readonly string[];
 }
 
+/** Pods' addresses are given out by the node itself (node/). */
+const WITH_PODS = "*,-node-ipam-controller";
+/** Simulated pods have loopback addresses, which no endpoint may have. */
+const WITHOUT_PODS = `${WITH_PODS},-endpoints-controller,-endpointslice-controller,-endpointslice-mirroring-controller`;
+
 /** Every request and its answer, without bodies; what others read is of no interest to any test. */
 const AUDIT_POLICY = {
   apiVersion: "audit.k8s.io/v1",
@@ -218,7 +223,7 @@ export class ControlPlane {
       `--service-account-private-key-file=${join(this.folder, "service-accounts.key")}`,
       "--use-service-account-credentials",
       "--leader-elect=false",
-      "--controllers=*,-node-ipam-controller",
+      `--controllers=${this.#options.network === undefined ? WITHOUT_PODS : WITH_PODS}`,
       "--allocate-node-cidrs=false",
       "--profiling=false",
       ...(this.#options.controllerFlags ?? []),

@@ -28,6 +28,7 @@ const PROGRAMS = {
   },
   "csi-resizer": { module: "kubernetes", package: "github.com/kubernetes-csi/external-resizer/v2/cmd/csi-resizer" },
   pause: { module: "kubernetes", package: "./pause" },
+  prober: { module: "kubernetes", package: "./prober" },
   helm: { module: "helm", package: "helm.sh/helm/v4/cmd/helm" },
   starlark: { module: "starlark", package: "go.starlark.net/cmd/starlark" },
 } as const;

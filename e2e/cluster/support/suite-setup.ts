@@ -1,5 +1,6 @@
 /** Before the first test: a control plane for all of them, unless KUBECONFIG names a cluster; and our CRD in either. */
 import { mkdirSync } from "node:fs";
+import { join } from "node:path";
 import type { TestProject } from "vitest/node";
 import { Workspace } from "../../support/workspace.ts";
 import { customResourceDefinition } from "../../../src/operator/api/crd.ts";
@@ -12,7 +13,7 @@ import type { Suite } from "./suite.ts";
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const workspace = new Workspace("suite");
   const folder = workspace.path("suite");
-  mkdirSync(folder);
+  mkdirSync(join(folder, "audit"), { recursive: true });
   try {
     const suite = await clusterFor(workspace, folder);
     await installCrd(suite.kubeconfig);

@@ -13,7 +13,7 @@
  */
 import { execFileSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { copyFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
+import { copyFileSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { KubeConfig } from "@kubernetes/client-node";
 import { test as base } from "vitest";
@@ -129,9 +129,7 @@ export class TestCluster {
 
 /** For audit.test.ts, which looks at what all tests did. */
 function keepAuditLog({ auditLog }: ControlPlane): void {
-  const kept = join(suite().folder, "audit");
-  mkdirSync(kept, { recursive: true });
-  if (existsSync(auditLog)) copyFileSync(auditLog, join(kept, `${randomUUID()}.log`));
+  copyFileSync(auditLog, join(suite().folder, "audit", `${randomUUID()}.log`));
 }
 
 /** Where a kubeconfig leads. */
