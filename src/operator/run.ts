@@ -150,7 +150,6 @@ class Operator {
 
     const lost = Promise.withResolvers<"lost">();
     const onLease = (state: LeaseState): void => {
-      log.info({ state, holder: lease?.holder, identity }, "leadership");
       if (state === "lost") lost.resolve("lost");
     };
     if (config.isLeaderElected)

@@ -4,6 +4,7 @@
  */
 import type { Clock, Timer } from "../../base/clock.ts";
 import type { Logger } from "../../base/logger.ts";
+import { nextTurn } from "../../base/turn.ts";
 import { ClusterError } from "../cluster/errors.ts";
 import { EngineStates, type EngineStatesOptions } from "./engine-states.ts";
 import { WorkQueue, type QueueStats } from "./queue.ts";
@@ -92,8 +93,10 @@ export class Controller {
 
   async #work(key: string): Promise<void> {
     const { clock, onRun } = this.#options;
-    const startMs = clock.monotonicMs();
     let outcome: RunOutcome = "failed";
+    // A run that finds nothing to do waits for nobody; a thousand of them must not hold up the lease.
+    await nextTurn();
+    const startMs = clock.monotonicMs();
     try {
       const { lookAgainInMs } = await reconcile(key, this.#deps);
       if (lookAgainInMs !== undefined) this.#queue.addAfter(key, lookAgainInMs);
