@@ -8,23 +8,35 @@
 ARG NODE_IMAGE=docker.io/library/node:26-trixie-slim
 ARG RUNTIME_IMAGE=gcr.io/distroless/cc-debian13:nonroot
 
-# The sources, as Node runs them, and the kernel compiled. The optional packages are the Node that a checkout brings along.
-FROM ${NODE_IMAGE} AS build
+# All packages, for building. The optional ones are the Node that a checkout brings along.
+FROM ${NODE_IMAGE} AS packages
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --omit=optional --ignore-scripts
-COPY . .
-RUN node scripts/build-kernel.ts
 
-# The program's files, laid out as in the image. Nothing there has /usr/bin/env: the first line of each program names Node
-# itself. Node links libatomic, which few bases have.
-FROM build AS assembled
+# Node, the library that it links and few bases have, and the packages that the programs use: the layer that is large and
+# seldom changes.
+FROM packages AS dependencies
 RUN npm prune --omit=dev --omit=optional --ignore-scripts \
- && mkdir -p /out/usr/local/bin /out/usr/lib /out/app/dist /empty \
- && cp -L "$(command -v node)" /out/usr/local/bin/node \
- && cp -L /usr/lib/*-linux-gnu*/libatomic.so.1 /out/usr/lib/ \
  && find node_modules -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' \) -delete \
- && mv package.json bin src node_modules /out/app/ \
+ && mkdir -p /out/app /out/usr/local/bin /out/usr/lib /empty \
+ && mv node_modules /out/app/ \
+ && cp -L "$(command -v node)" /out/usr/local/bin/node \
+ && cp -L /usr/lib/*-linux-gnu*/libatomic.so.1 /out/usr/lib/
+
+# The kernel compiled, and the sources as Node runs them.
+FROM packages AS build
+COPY scripts/build-kernel.ts scripts/
+COPY src/tsdb/kernel/assembly src/tsdb/kernel/assembly
+RUN node scripts/build-kernel.ts
+COPY bin bin
+COPY src src
+
+# The programs, laid out as in the image: the layer that every release changes. Where they run there is no /usr/bin/env, so
+# the first line of each names Node itself.
+FROM build AS programs
+RUN mkdir -p /out/app/dist /out/usr/local/bin \
+ && mv package.json bin src /out/app/ \
  && mv dist/kernel.wasm /out/app/dist/ \
  && rm -r /out/app/src/tsdb/kernel/assembly \
  && for file in /out/app/bin/*.mjs; do \
@@ -32,7 +44,7 @@ RUN npm prune --omit=dev --omit=optional --ignore-scripts \
       && ln -s "/app/bin/${file##*/}" "/out/usr/local/bin/$(basename "$file" .mjs)" || exit 1; \
     done
 
-# Each program under `node --watch`, in a tree that its user may write to: Tilt puts changed sources there.
+# For development: each program under `node --watch`, in a tree that its user may write to, where Tilt puts changed sources.
 FROM build AS dev
 RUN for file in bin/*.mjs; do \
       name=$(basename "$file" .mjs) \
@@ -54,8 +66,9 @@ LABEL org.opencontainers.image.title="tsdb" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-COPY --from=assembled /out/ /
-COPY --from=assembled --chown=65532:65532 /empty /data
+COPY --from=dependencies /out/ /
+COPY --from=dependencies --chown=65532:65532 /empty /data
+COPY --from=programs /out/ /
 ENV NODE_ENV=production \
     PATH=/usr/local/bin:/usr/bin:/bin \
     TSDB_REVISION=${REVISION}

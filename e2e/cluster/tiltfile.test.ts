@@ -80,7 +80,8 @@ test("every resource that the Tiltfile names is one, and waits only for such", (
     if (named["new_name"] === undefined) expect(names).toContain(args[0]);
     for (const id of (named["objects"] ?? []) as readonly string[]) expect(ids).toContain(id);
   }
-  for (const { named } of called("k8s_resource")) names.add(String(named["new_name"] ?? ""));
+  for (const { named } of called("k8s_resource"))
+    if (typeof named["new_name"] === "string") names.add(named["new_name"]);
   for (const { args } of called("local_resource")) names.add(String(args[0]));
   const awaited = calls.flatMap(({ named }) => (named["resource_deps"] ?? []) as readonly string[]);
   expect(awaited.filter((name) => !names.has(name))).toEqual([]);

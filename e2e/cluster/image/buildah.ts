@@ -2,7 +2,7 @@
  * Images built as root without a daemon, in a store of our own outside the tree. `RUN` steps are run in a chroot: neither
  * namespaces nor cgroups are asked for, which the machines of the tests do not all give.
  */
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { root, run } from "../support/run.ts";
@@ -45,6 +45,18 @@ export class Buildah {
     }
   }
 
+  /** The same image of another build, as far as anybody can see: it has another digest, and says another commit. */
+  ofCommit(image: string, revision: string, name: string): void {
+    const container = this.#call(["from", "--pull-never", image]).trim();
+    try {
+      const says = [`--label=org.opencontainers.image.revision=${revision}`, `--env=TSDB_REVISION=${revision}`];
+      this.#call(["config", ...says, container]);
+      this.#call(["commit", "--quiet", container, name]);
+    } finally {
+      this.#call(["rm", container]);
+    }
+  }
+
   /** Builds the Dockerfile; steps whose inputs did not change are taken from the build before. */
   build({ name, target, args }: BuildOptions): void {
     this.#call([
@@ -62,6 +74,8 @@ export class Buildah {
 
   /** Writes the image to a file that `ctr images import` and `docker load` read, under the name that pods will use. */
   save(image: string, file: string, name: string): void {
+    // An archive that is there would be added to, which this kind does not allow.
+    rmSync(file, { force: true });
     this.#call(["push", "--quiet", image, `docker-archive:${file}:${name}`]);
   }
 

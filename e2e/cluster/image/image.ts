@@ -8,24 +8,30 @@ import { releaseImage } from "../../../src/operator/release.ts";
 import { bases } from "./bases.ts";
 import { Buildah } from "./buildah.ts";
 
-export interface ImageOptions {
-  /** Tells builds apart: what one was built from is reused by the next. */
-  readonly revision?: string;
-  readonly target?: "runtime" | "dev";
-}
+export type Target = "runtime" | "dev";
 
 /** Builds it and returns its name in the store. */
-export function buildImage(buildah: Buildah, { revision = "unknown", target = "runtime" }: ImageOptions = {}): string {
+export function buildImage(buildah: Buildah, target: Target = "runtime"): string {
   const { node, runtime } = bases(buildah);
-  const name = `localhost/tsdb-${target}:${revision}`;
-  buildah.build({ name, target, args: { NODE_IMAGE: node, RUNTIME_IMAGE: runtime, REVISION: revision } });
+  const name = `localhost/tsdb-${target}:latest`;
+  buildah.build({ name, target, args: { NODE_IMAGE: node, RUNTIME_IMAGE: runtime } });
   return name;
 }
 
-/** Builds it and writes it to a file. @param name that pods will use */
-export function imageArchive(file: string, name = releaseImage, options: ImageOptions = {}): void {
+/**
+ * Builds it and writes it to a file.
+ * @param name that pods will use
+ * @param revision of another build, of which nothing else is different
+ */
+export function imageArchive(file: string, name = releaseImage, revision?: string): void {
   const buildah = new Buildah();
-  buildah.save(buildImage(buildah, options), file, name);
+  let image = buildImage(buildah);
+  if (revision !== undefined) {
+    const other = `localhost/tsdb-runtime:${revision}`;
+    buildah.ofCommit(image, revision, other);
+    image = other;
+  }
+  buildah.save(image, file, name);
 }
 
 if (import.meta.main) {
