@@ -11,12 +11,18 @@ import { restrictedViolations } from "./support/pod-security.ts";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const read = (path: string): string => readFileSync(`${root}${path}`, "utf8");
 
+interface Container {
+  readonly name: string;
+  readonly args: readonly string[];
+  readonly image: string;
+}
+
 interface Deployment {
   readonly kind: string;
   readonly spec: {
     readonly template: {
       readonly metadata: { readonly labels: Readonly<Record<string, string>> };
-      readonly spec: { readonly containers: readonly [{ readonly args: readonly string[]; readonly image: string }] };
+      readonly spec: { readonly containers: readonly [Container] };
     };
   };
 }
