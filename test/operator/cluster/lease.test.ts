@@ -96,6 +96,21 @@ test("without an API server a leader stops writing after 10 s, and goes on with 
   expect(all.filter(({ lease }) => lease.state === "lost").length).toBeLessThanOrEqual(1);
 });
 
+test("the time to lead begins when a renewal is sent, not when it is answered", async () => {
+  const { server, all } = started(NOW);
+  await settled();
+  const only = all[0]!;
+  server.after = () => new Promise((resolve) => void only.clock.after(4_000, resolve));
+  // Sent after 2 s, answered after 6.
+  await pass(all, 3_000);
+  server.after = undefined;
+  server.before = connectionLost;
+  await pass(all, 8_800);
+  expect(only.lease.holds()).toBe(true);
+  await pass(all, 400);
+  expect(only.lease.holds()).toBe(false);
+});
+
 test("a renewal whose answer is lost is found again as one's own", async () => {
   const { server, all } = started(NOW, NOW);
   await settled();

@@ -56,6 +56,7 @@ class Bench {
   }
 
   async pass(durationMs: number, stepMs = Math.min(durationMs, 1_000)): Promise<void> {
+    await this.settle();
     for (let passedMs = 0; passedMs < durationMs; passedMs += stepMs) {
       this.clock.advance(Math.min(stepMs, durationMs - passedMs));
       await this.settle();
