@@ -41,7 +41,7 @@ export async function run(config: OperatorConfig): Promise<number> {
     const operator = await Operator.open(config, log);
     const ended = await Promise.race([operator.ended, stop]);
     log.info({ reason: ended }, "stopping");
-    await operator.close();
+    await (ended === "lost" ? operator.abandon() : operator.close());
     log.info({}, "stopped");
     return ended === "lost" ? exitCodes.failed : exitCodes.ok;
   } catch (thrown) {
@@ -150,6 +150,8 @@ class Operator {
 
     const lost = Promise.withResolvers<"lost">();
     const onLease = (state: LeaseState): void => {
+      // What failed while nothing could be written is not to wait for its next try.
+      if (state === "leading") controller.addAll();
       if (state === "lost") lost.resolve("lost");
     };
     if (config.isLeaderElected)
@@ -193,6 +195,12 @@ class Operator {
       log.info({}, "acting");
       this.#controller.start();
     } else systemClock.after(BEGIN_LOOK_MS, () => this.#begin(mayWrite, log));
+  }
+
+  /** Another acts now: what is under way is cut off. */
+  async abandon(): Promise<void> {
+    await this.#connection.close();
+    await this.close();
   }
 
   async close(): Promise<void> {

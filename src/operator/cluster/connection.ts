@@ -50,6 +50,7 @@ export class Connection {
   #routeMadeMs = 0;
   #pending: Promise<Route> | undefined;
   #pool: { readonly dispatcher: Dispatcher; readonly madeOf: string } | undefined;
+  #isClosed = false;
 
   /**
    * @param load reads the kubeconfig; called again when the API server does not know us any more
@@ -75,6 +76,8 @@ export class Connection {
 
   /** Throws what the token's file, the certificates or a plug-in throw. */
   async route(): Promise<Route> {
+    // Whatever was cut off by the end is not to begin anew.
+    if (this.#isClosed) throw new Error("the connection is closed");
     if (this.#route !== undefined && this.#clock.monotonicMs() - this.#routeMadeMs < CREDENTIALS_MS) return this.#route;
     // Many requests may ask at once; a plug-in is a program that is to be run once.
     this.#pending ??= this.#makeRoute().finally(() => void (this.#pending = undefined));
@@ -97,7 +100,7 @@ export class Connection {
 
   /** Ends every connection, and whatever runs on it. */
   async close(): Promise<void> {
-    this.#route = undefined;
+    this.#isClosed = true;
     await this.#pool?.dispatcher.destroy();
     this.#pool = undefined;
   }

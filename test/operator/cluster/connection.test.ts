@@ -108,6 +108,17 @@ test("credentials that cannot be read are an error of the request, and the next 
   expect(await it.client.get(RESOURCES.service, key)).toEqual(object);
 });
 
+test("what is under way when the connection is closed ends, and nothing begins anew", async () => {
+  await using server = await ScriptedServer.start(() => {});
+  await using it = clientOf(server);
+  const asked = it.client.get(RESOURCES.service, key).catch((error: unknown) => error);
+  while (server.arrived.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  await it.connection.close();
+  expect(await asked).toMatchObject({ status: 0 });
+  await expect(it.client.get(RESOURCES.service, key)).rejects.toThrow("the connection is closed");
+  expect(server.arrived).toHaveLength(1);
+});
+
 test("a user and a password are basic authentication", async () => {
   await using server = await ScriptedServer.start(json(200, object));
   await using it = clientOf(server, {
