@@ -47,3 +47,21 @@ test.skipIf(!canBuild)("the image has the programs, and neither a shell nor what
 test.skipIf(!canBuild).each(programs)("%s starts in the image", (program) => {
   expect(buildah.runIn(image, [program, "--version"])).toContain(version);
 });
+
+test.skipIf(!canBuild)(
+  "the image for development starts a program again when one of its sources is written to",
+  () => {
+    const log = buildah.runIn(buildImage(buildah, "dev"), [
+      "sh",
+      "-c",
+      `tsdb start --data-dir=/data/tsdb --listen=127.0.0.1:0 --probe-listen= >/tmp/log 2>&1 & watcher=$!
+       said() { for i in $(seq 600); do case $(cat /tmp/log) in *"$1"*) return;; esac; sleep 0.1; done; }
+       said listening
+       echo '//' >>/app/src/tsdb/version.ts
+       said Restarting
+       kill $watcher; wait $watcher; cat /tmp/log`,
+    ]);
+    expect(log).toContain("Change detected in '/app/src/tsdb/version.ts'");
+  },
+  BUILD_MS,
+);
