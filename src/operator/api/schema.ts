@@ -122,6 +122,15 @@ const retention = z
   })
   .describe("How long samples are kept: until either limit is reached. Takes effect without a restart.");
 
+/** A list whose items are told apart by a key, as in the pod that it becomes a part of: the server refuses a key twice. */
+function keyedList<S extends z.ZodType<readonly object[]>>(schema: S, key: string): S {
+  const checked = schema.superRefine((items, context) => {
+    const keys = items.map((item) => (item as Readonly<Record<string, unknown>>)[key]);
+    if (new Set(keys).size < keys.length) context.addIssue({ code: "custom", message: `must have each ${key} once` });
+  });
+  return checked.meta({ "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key] });
+}
+
 /** What is planned, has its place in the API, and is refused until it exists. */
 const later = (what: string) => opaque.optional().describe(`Not supported yet: ${what}.`);
 
@@ -138,9 +147,10 @@ export const specSchema = withRules(
         .regex(/^[!-~]+$/)
         .optional()
         .describe("Image of the database. Absent: what runs now, or the operator's default for a new one."),
-      imagePullSecrets: z
-        .array(z.object({ name: objectName.describe("Of a Secret in this namespace.") }))
-        .max(16)
+      imagePullSecrets: keyedList(
+        z.array(z.object({ name: objectName.describe("Of a Secret in this namespace.") })).max(16),
+        "name",
+      )
         .optional()
         .describe("Secrets that the image is pulled with."),
       replicas: z

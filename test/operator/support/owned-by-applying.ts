@@ -23,27 +23,34 @@ export function ownedByApplying({ apiVersion: _a, kind: _k, metadata, ...rest }:
   return ownedIn({ metadata: own, ...rest });
 }
 
+/** Items that are one value, as the references in them make sense only as a whole. */
+const atomicItems = new Set(["imagePullSecrets", "ownerReferences"]);
+
 function ownedIn(object: object): OwnedFields {
   return Object.fromEntries(
     Object.entries(object)
-      .filter(([, value]) => value !== undefined)
+      // An empty list with keys has no item to own, and is nothing itself.
+      .filter(([name, value]) => value !== undefined && !(isEmptyList(value) && keysOf(name, value) !== undefined))
       .map(([name, value]) => [`f:${name}`, ownedBelow(name, value)]),
   );
+}
+
+const isEmptyList = (value: unknown): value is readonly [] => Array.isArray(value) && value.length === 0;
+
+function keysOf(name: string, list: readonly object[]): readonly string[] | undefined {
+  if (name === "ports") return [list.some((port) => "containerPort" in port) ? "containerPort" : "port", "protocol"];
+  return listKeys[name];
 }
 
 function ownedBelow(name: string, value: unknown): OwnedFields {
   if (atomic.test(name) || typeof value !== "object" || value === null) return {};
   if (!Array.isArray(value)) return ownedIn(value);
-  const keys =
-    listKeys[name] ??
-    (name === "ports"
-      ? [value.some((port) => "containerPort" in port) ? "containerPort" : "port", "protocol"]
-      : undefined);
+  const keys = keysOf(name, value);
   if (keys === undefined) return {};
   return Object.fromEntries(
     value.map((item: Record<string, unknown>) => {
       const key = Object.fromEntries(keys.map((each) => [each, item[each] ?? "TCP"]));
-      return [`k:${JSON.stringify(key)}`, { ".": {}, ...ownedIn(item) }];
+      return [`k:${JSON.stringify(key)}`, atomicItems.has(name) ? {} : { ".": {}, ...ownedIn(item) }];
     }),
   );
 }

@@ -66,7 +66,9 @@ const podTemplate = fields({
 /** The optional fields of a spec, each with values that are right. */
 export const optionalFields: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   image: oneOf("registry.example/tsdb:1", "tsdb@sha256:0123"),
-  imagePullSecrets: fc.array(fc.record({ name: oneOf("a", "registry.example", "b-1") }), { maxLength: 2 }),
+  imagePullSecrets: fc
+    .uniqueArray(oneOf("a", "registry.example", "b-1"), { maxLength: 2 })
+    .map((names) => names.map((name) => ({ name }))),
   replicas: fc.constant(1),
   mode: oneOf("Running", "ReadOnly", "Stopped"),
   paused: fc.boolean(),
@@ -113,7 +115,16 @@ const nearMisses: readonly (readonly [path: string, values: readonly unknown[]])
   ["image", ["", "x".repeat(512), "x".repeat(513), "a b", "ä", "\u{1f600}".repeat(300), 7, null]],
   [
     "imagePullSecrets",
-    [[{ name: "" }], [{ name: "A" }], [{ name: "a_b" }], [{ name: "-a" }], [{}], {}, [{ name: "a.".repeat(9) }]],
+    [
+      [{ name: "" }],
+      [{ name: "a" }, { name: "a" }],
+      [{ name: "A" }],
+      [{ name: "a_b" }],
+      [{ name: "-a" }],
+      [{}],
+      {},
+      [{ name: "a.".repeat(9) }],
+    ],
   ],
   ["replicas", [0, 1, 2, 32, 33, 1.5, "1", null, -1]],
   ["mode", ["", "running", "Stopped ", 1]],
