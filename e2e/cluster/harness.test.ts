@@ -42,8 +42,8 @@ test("answers of errors, cut connections and lost answers come as asked for, and
   cluster,
 }) => {
   const api = await throughProxy(cluster);
-  const name = { ...here(cluster), name: "kube-root-ca.crt" };
-  await cluster.api.waitFor(name, "to be there", () => true);
+  const name = { ...here(cluster), name: "one" };
+  await cluster.apply(configMap("one"));
   const reads = { resource: "configmaps", verb: "get" } as const;
 
   cluster.proxy.inject(reads, { kind: "status", code: 429, retryAfterSeconds: 1 });
@@ -55,7 +55,7 @@ test("answers of errors, cut connections and lost answers come as asked for, and
   await expect(api.get(name)).rejects.toThrow(/ECONNRESET|socket hang up/);
   await expect(api.get(name)).rejects.toThrow(/ECONNRESET|socket hang up/);
   expect(reset.hits).toBe(2);
-  expect((await api.get(name)).metadata.name).toBe("kube-root-ca.crt");
+  expect((await api.get(name)).metadata.name).toBe("one");
 
   cluster.proxy.inject({ verb: "create", resource: "configmaps" }, { kind: "lost-answer" });
   const made = { ...configMap("in-doubt"), metadata: { name: "in-doubt", namespace: cluster.namespace } };
@@ -102,6 +102,7 @@ test("an open watch can be ended, cut, expired, silenced, held, and fed with gar
   cluster,
 }) => {
   const api = await throughProxy(cluster);
+  await cluster.apply(configMap("before"));
   const end = await watched(cluster, api, "end");
   expect([end.outcome, end.sawIt]).toEqual(["ended", false]);
   expect((await watched(cluster, api, "cut")).outcome).toBe("broken");

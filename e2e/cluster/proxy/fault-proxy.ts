@@ -204,7 +204,10 @@ export class FaultProxy {
     return new Promise((resolve, reject) => {
       const headers = { ...passedOn(incoming.headers), ...(body.length > 0 ? { "content-length": body.length } : {}) };
       const options = { method: incoming.method, headers, agent: this.#agent };
-      const asked = request(`${this.#upstream.url}${incoming.url}`, options, resolve);
+      const asked = request(`${this.#upstream.url}${incoming.url}`, options, (answer) => {
+        // Whoever reads it hears of its error; what nobody reads any more may end as it likes.
+        resolve(answer.on("error", () => {}));
+      });
       asked.on("error", reject);
       incoming.on("close", () => asked.destroyed || incoming.complete || asked.destroy());
       asked.end(body);

@@ -207,6 +207,8 @@ export class Api {
         if (line !== "") yield JSON.parse(line) as WatchEvent;
     } catch (thrown) {
       if (!signal.aborted) throw thrown;
+    } finally {
+      response.destroy();
     }
   }
 
@@ -249,7 +251,7 @@ export class Api {
         headers,
         ...(signal === undefined ? {} : { signal }),
       };
-      const asked = request(`${this.#url}${path}`, options, resolve);
+      const asked = request(`${this.#url}${path}`, options, (response) => resolve(heard(response)));
       asked.on("error", reject);
       asked.end(text);
     });
@@ -258,6 +260,11 @@ export class Api {
   close(): void {
     this.#agent.destroy();
   }
+}
+
+/** Whoever reads a response hears of its error; one that nobody reads any more may end as it likes. */
+function heard(response: IncomingMessage): IncomingMessage {
+  return response.on("error", () => {});
 }
 
 function parsed(raw: string): Json {

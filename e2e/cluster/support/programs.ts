@@ -106,17 +106,18 @@ async function build(program: ClusterProgram): Promise<void> {
   say(`building ${program} from ${path} (minutes the first time)`);
   const saying = setInterval(() => say(`still building ${program}, ${seconds()} s`), 30_000);
   try {
-    // Two builds at a time would compile everything twice.
     const command = ["go", "build", "-trimpath", "-ldflags", flags, "-o", join(out, program), path];
-    const child = spawn("flock", [join(cache, ".lock"), ...command], {
+    // Two builds at a time would compile everything twice; who waited may find it done.
+    const unlessDone = ["bash", "-c", 'test -e "$0" || exec "$@"', pathOf(program), ...command];
+    const child = spawn("flock", [join(cache, ".lock"), ...unlessDone], {
       cwd: moduleFolder(module),
       env,
       stdio: ["ignore", 2, 2],
     });
     const status = await new Promise((resolve, reject) => child.on("error", reject).on("exit", resolve));
     if (status !== 0) throw new Error(`go build of ${program} failed`);
-    renameSync(join(out, program), pathOf(program));
-    say(`built ${program} in ${seconds()} s`);
+    if (existsSync(join(out, program))) renameSync(join(out, program), pathOf(program));
+    say(`${program} is there after ${seconds()} s`);
   } finally {
     clearInterval(saying);
     rmSync(out, { recursive: true, force: true });
