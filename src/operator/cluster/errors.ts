@@ -62,7 +62,12 @@ export class ClusterError extends TsdbError {
 
   /** Somebody else was faster, or the object is another by now; to be read again and decided anew. */
   get isConflict(): boolean {
-    return this.status === 409 && this.reason !== "AlreadyExists";
+    return (this.status === 409 && this.reason !== "AlreadyExists") || this.#isAnother;
+  }
+
+  /** What an apply with the uid of a predecessor is told: that a uid cannot be changed. */
+  get #isAnother(): boolean {
+    return this.status === 422 && this.causes.some(({ field }) => field === "metadata.uid");
   }
 
   get isAlreadyExists(): boolean {
@@ -80,17 +85,12 @@ export class ClusterError extends TsdbError {
 
   /** The object itself is refused, by a schema, a rule or a webhook. */
   get isInvalid(): boolean {
-    return this.status === 422 || this.status === 400;
+    return (this.status === 422 || this.status === 400) && !this.#isAnother;
   }
 
   /** The namespace is being deleted: nothing can be created in it any more. */
   get isNamespaceTerminating(): boolean {
     return this.status === 403 && this.causes.some(({ reason }) => reason === "NamespaceTerminating");
-  }
-
-  /** The server is ahead of, or behind, the version that was asked for; after a restore from a backup it stays so. */
-  get isResourceVersionTooLarge(): boolean {
-    return this.causes.some(({ reason }) => reason === "ResourceVersionTooLarge");
   }
 
   /** The connection or the server is at fault, not the request: the same may go well later. */

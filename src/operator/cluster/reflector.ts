@@ -93,6 +93,8 @@ export class Reflector {
   /** The last version that was heard of, lists included. */
   #seen: string | undefined;
   #listReason: ListReason = "start";
+  /** The server was away: it may be another one, or have lost its past. */
+  #isDoubtful = false;
   #failures = 0;
   #isSynced = false;
   #isServed = true;
@@ -149,6 +151,7 @@ export class Reflector {
       const hasWorked = (): boolean => clock.monotonicMs() - startMs >= WORKED_MS;
       let waitMs = 0;
       try {
+        if (this.#isDoubtful) await this.#askForVersion();
         if (this.#version === undefined) await this.#list();
         await this.#watch(this.#version!);
         // Something in between that ends what lives long at once must not have us spin.
@@ -173,6 +176,7 @@ export class Reflector {
       return this.#times.unservedMs * (0.9 + random() / 10);
     }
     this.#problem = messageOf(error);
+    this.#isDoubtful = true;
     this.#listAfter(known);
     const waitMs = Math.max(this.#retryMs(), known?.retryAfterMs ?? 0);
     const fields = { resource: plural, error, retry_in_ms: Math.round(waitMs) };
@@ -188,7 +192,7 @@ export class Reflector {
   #listAfter(error: ClusterError | undefined): void {
     if (error === undefined) return this.#relist("garbage");
     const { status, reason } = error;
-    if (error.isGone || error.isResourceVersionTooLarge) this.#relist("gone");
+    if (error.isGone) this.#relist("gone");
     else if (reason === "BadAnswer") this.#relist("garbage");
     // Not for lack of rights, which come and go without a loss.
     else if (status >= 400 && status < 500 && ![401, 403, 429].includes(status)) this.#relist("refused");
@@ -227,6 +231,20 @@ export class Reflector {
     this.#version = this.#seen = version;
     this.#heardMs = this.#options.clock.monotonicMs();
     this.#problem = undefined;
+  }
+
+  /**
+   * A watch from a version that is yet to come is told nothing, for hours perhaps, and no error: so it goes after etcd was
+   * restored from a backup. A list of one object shows it.
+   */
+  async #askForVersion(): Promise<void> {
+    const { client, store, namespace, labelSelector } = this.#options;
+    if (this.#version !== undefined) {
+      const options = { namespace, labelSelector, limit: 1, signal: this.#stop.signal };
+      const { resourceVersion } = await client.list(store.type, options);
+      if (isOlder(resourceVersion, this.#seen)) this.#relist("gone");
+    }
+    this.#isDoubtful = false;
   }
 
   async #list(): Promise<void> {

@@ -115,6 +115,15 @@ test("a refusal has the server's reason, its causes and its words", async () => 
   expect(server.arrived).toHaveLength(1);
 });
 
+test("an apply that was meant for an object's predecessor is a conflict, not an invalid object", async () => {
+  // Word for word what the API server says.
+  const message = 'Invalid value: "0f6a2f0e-0000-4000-8000-000000000000": field is immutable';
+  const causes = [{ reason: "FieldValueInvalid", message, field: "metadata.uid" }];
+  await using server = await ScriptedServer.start(status(422, "Invalid", {}, { causes }));
+  await using it = clientOf(server);
+  expect(await errorOf(it.client.apply(service))).toMatchObject({ isConflict: true, isInvalid: false });
+});
+
 test("only the API server's own 404 says that an object is not there", async () => {
   await using server = await ScriptedServer.start(
     status(404, "NotFound"),

@@ -227,10 +227,8 @@ test("something in between that ends each watch at once does not make it spin", 
 
 test("a watch that goes silent is given up after three minutes where there were bookmarks", async () => {
   const bench = await new Bench().started();
-  bench.model.bookmark();
-  await bench.settle();
-  bench.model.hasBookmarks = false;
   bench.model.put("before");
+  bench.model.bookmark();
   await bench.settle();
   // The connection is open, and nothing comes through it any more.
   bench.model.isSilent = true;
@@ -243,6 +241,7 @@ test("a watch that goes silent is given up after three minutes where there were 
   await bench.reflector.stop();
 
   const heard = await new Bench().started();
+  heard.model.put("a");
   heard.model.bookmark();
   await heard.settle();
   await heard.pass(179_000);
@@ -316,6 +315,7 @@ test("a server that was restored from a backup is believed, older versions and a
   bench.model.goBack(backup, version);
   await bench.pass(5_000, 100);
   expect(bench.known).toEqual(bench.truth);
+  expect(bench.listed).toEqual(["start", "gone"]);
   bench.model.put("b");
   await bench.settle();
   expect(bench.known).toEqual(bench.truth);

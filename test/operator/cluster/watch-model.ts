@@ -41,7 +41,6 @@ export class WatchModel {
   refusal: (() => ClusterError) | undefined;
   /** The next watches get nothing, as if their packets were lost. */
   isSilent = false;
-  hasBookmarks = true;
 
   put(name: string, data: object = {}): KubeObject {
     const existed = this.objects.has(name);
@@ -146,9 +145,9 @@ export class WatchModel {
     if (this.refusal !== undefined) throw this.refusal();
     const from = Number(resourceVersion);
     if (from < this.#forgottenTo) throw refused(410, "Expired");
-    if (from > this.#version) throw refused(504, "Timeout", { causes: [{ reason: "ResourceVersionTooLarge" }] });
     let wake = (): void => {};
     const stream: Stream = {
+      // From a version that is yet to come, nothing is told before it has come, and that is no error.
       next: this.#past.findIndex(({ version }) => version > from),
       wake: () => wake(),
       failure: undefined,
@@ -166,8 +165,9 @@ export class WatchModel {
         if (stream.failure === "end") return;
         if (stream.failure !== undefined) throw stream.failure;
         while (!stream.isSilent && stream.failure === undefined && stream.next < this.#past.length) {
-          const { event } = this.#past[stream.next++]!;
-          if (event.type !== "BOOKMARK" || this.hasBookmarks) yield structuredClone(event);
+          const { event, version } = this.#past[stream.next++]!;
+          if (version <= from) continue;
+          yield structuredClone(event);
         }
         await new Promise<void>((resolve) => {
           wake = resolve;
