@@ -54,17 +54,16 @@ function compareFields(desired: Fields, live: Fields, place: Place, changed: str
 }
 
 function compare(desired: unknown, live: unknown, place: Place, changed: string[]): void {
-  // The server may leave out what is empty, and whatever there is holds it.
-  if (
-    desired === undefined ||
-    (isEmpty(desired) && (live === undefined || Array.isArray(live) === Array.isArray(desired)))
-  )
-    return;
+  if (desired === undefined) return;
   const { path, owned } = place;
+  // The server leaves out what is nothing ("" and false and such), and keeps it as ours: what is not ours any more was
+  // taken away. Of what is empty it may not even keep that.
+  if (live === undefined && isNothing(desired) && (owned !== NOT_OWNED || isEmpty(desired))) return;
   if (typeof desired !== "object" || desired === null) {
     if (desired !== live && !(place.isQuantity && isSameQuantity(desired, live))) changed.push(path);
     return;
   }
+  if (isEmpty(desired) && Array.isArray(desired) === Array.isArray(live)) return;
   // Who changes a part of a value that is owned as a whole, a selector say, takes it from us: an addition shows only here.
   if (owned === NOT_OWNED) changed.push(path);
   else if (Array.isArray(desired) && Array.isArray(live)) compareLists(desired, live, place, changed);
@@ -114,6 +113,14 @@ const isFields = (value: unknown): value is Fields =>
 
 const isEmpty = (value: unknown): boolean =>
   Array.isArray(value) ? value.length === 0 : isFields(value) && Object.keys(value).length === 0;
+
+/** What Go takes for the absence of a value. */
+const isNothing = (value: unknown): boolean =>
+  value === "" ||
+  value === 0 ||
+  value === false ||
+  isEmpty(value) ||
+  (isFields(value) && Object.values(value).every(isNothing));
 
 /** Whether an item has the keys of `k:{...}`. One that does not say a key has its default, as a port's protocol is TCP. */
 const isItem = (key: string, item: unknown): boolean =>

@@ -42,7 +42,7 @@ const cases: readonly Case[] = [
     owned: { "f:replicas": leaf },
   },
   { what: "another value is a change", desired: { replicas: 1 }, live: { replicas: 3 }, changed: ["spec.replicas"] },
-  { what: "a field that is gone is a change", desired: { paused: false }, live: {}, changed: ["spec.paused"] },
+  { what: "a field that is gone is a change", desired: { paused: true }, live: {}, changed: ["spec.paused"] },
   {
     what: "a spelling of a quantity is none",
     desired: { resources: { requests: { cpu: 1, memory: "1Gi" }, limits: { cpu: "0.5" } } },
@@ -152,6 +152,20 @@ const cases: readonly Case[] = [
     },
     owned: { "f:policyTypes": leaf },
     changed: ["spec.selector", "spec.ingress"],
+  },
+  {
+    what: "what is nothing may be left out, as long as it is ours",
+    desired: { stdin: false, emptyDir: { medium: "" }, priority: 0 },
+    live: {},
+    owned: { "f:stdin": leaf, "f:emptyDir": { "f:medium": leaf }, "f:priority": leaf },
+  },
+  {
+    what: "what is nothing, was kept, and has been taken away is a change",
+    desired: { automountServiceAccountToken: false, replicas: 0 },
+    live: {},
+    owned: { "f:other": { "f:part": leaf } },
+    changed: ["spec.automountServiceAccountToken", "spec.replicas"],
+    dropped: ["spec.other"],
   },
   {
     what: "what is empty may be left out",

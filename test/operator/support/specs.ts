@@ -38,6 +38,10 @@ const config = fields({
   logFormat: oneOf("json", "text"),
 });
 
+const env = fc.uniqueArray(fc.record({ name: oneOf("A", "B"), value: oneOf("1", "") }), {
+  selector: ({ name }) => name,
+});
+
 const podTemplate = fields({
   metadata: fields({
     labels: dictionary(["team", "example.com/tier"], oneOf("a", "b", "")),
@@ -46,20 +50,14 @@ const podTemplate = fields({
   spec: fields({
     nodeSelector: dictionary(["env", "pool"], oneOf("a", "b")),
     priorityClassName: oneOf("system-cluster-critical"),
-    tolerations: fc.array(fields({ key: oneOf("a", "b"), operator: oneOf("Exists") }), { maxLength: 2 }),
+    tolerations: fc.array(fc.record({ key: oneOf("a", "b"), operator: oneOf("Exists") }), { maxLength: 2 }),
     terminationGracePeriodSeconds: fc.integer({ min: 0, max: 600 }),
-    containers: fc.uniqueArray(
-      fc.record(
-        {
-          name: oneOf("tsdb", "sidecar"),
-          env: fc.uniqueArray(fc.record({ name: oneOf("A", "B"), value: oneOf("1", "") }), {
-            selector: ({ name }) => name,
-          }),
-        },
-        { requiredKeys: ["name"] },
-      ),
-      { selector: ({ name }) => name, maxLength: 2 },
-    ),
+    containers: fc
+      .tuple(fields({ env }), fc.option(fc.record({ image: oneOf("sidecar:1", "sidecar:2"), env }), { nil: undefined }))
+      .map(([database, sidecar]) => [
+        { name: "tsdb", ...database },
+        ...(sidecar === undefined ? [] : [{ name: "sidecar", ...sidecar }]),
+      ]),
   }),
 });
 
@@ -73,9 +71,10 @@ export const optionalFields: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   mode: oneOf("Running", "ReadOnly", "Stopped"),
   paused: fc.boolean(),
   retention: fields({ time: duration, size: oneOf("80%", "1%", "99%", "70Gi", "500G", ".5Ti") }),
+  // In spellings of all kinds; the API server takes no request above its limit.
   resources: fields({
-    requests: dictionary(["cpu", "memory"], oneOf("500m", "1", 2, "1Gi", "1024Mi", 0)),
-    limits: dictionary(["cpu", "memory"], oneOf("500m", "1", 2, "1Gi")),
+    requests: fields({ cpu: oneOf("500m", "1", 0, "1000m", ".5"), memory: oneOf("1Gi", "1024Mi", 1_000_000, "0.5Gi") }),
+    limits: fields({ cpu: oneOf(2, "2000m", "1.5"), memory: oneOf("2Gi", "2048Mi", 4_000_000_000) }),
   }),
   config,
   service: fields({
