@@ -89,9 +89,9 @@ export function rolloutOf({ statefulSet, spec }: StatefulSetAndSpec): Rollout {
   const replicas = spec?.mode === "Stopped" ? 0 : (statefulSet?.spec?.replicas ?? 0);
   const updated = status?.updatedReplicas ?? 0;
   const isSeen = status?.observedGeneration === metadata?.generation;
-  // A new StatefulSet has one revision, and starts its pods with it.
-  const isNew = status?.currentRevision === undefined || status.currentRevision === status.updateRevision;
-  const isUnderWay = statefulSet !== undefined && replicas > 0 && (!isSeen || (!isNew && updated < replicas));
+  // The two are one once every member of the newest template is ready; a new StatefulSet begins with one.
+  const isOneRevision = status?.currentRevision === undefined || status.currentRevision === status.updateRevision;
+  const isUnderWay = statefulSet !== undefined && replicas > 0 && !(isSeen && isOneRevision);
   return { isUnderWay, message: `${Math.min(updated, replicas)} of ${replicas} members run the newest template.` };
 }
 type StatefulSetAndSpec = Pick<StatusFacts, "statefulSet" | "spec">;
