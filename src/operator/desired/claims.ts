@@ -30,7 +30,7 @@ function claim(database: Database, facts: Facts, image: string, ordinal: number)
       // Without an owner a volume outlives its database, and is taken up by the next one of that name.
       ...(database.spec.storage.whenDeleted === "Delete" && { ownerReferences: [ownerReferenceOf(database)] }),
     },
-    spec: live === undefined ? newClaim(database) : grownClaim(database, live["spec"] as ClaimSpec),
+    spec: live === undefined ? newClaim(database) : grownClaim(database, live as unknown as LiveClaim),
   };
 }
 
@@ -40,10 +40,19 @@ const newClaim = ({ spec: { storage } }: Database): ClaimSpec => ({
   resources: { requests: { storage: storage.size } },
 });
 
-/** Of a claim that exists only the size may change, and only upwards; what cannot change is said as it is. */
-function grownClaim({ spec: { storage } }: Database, live: ClaimSpec): ClaimSpec {
+interface LiveClaim {
+  readonly spec: ClaimSpec;
+  readonly status?: { readonly phase?: string };
+}
+
+/**
+ * Of a claim that exists only the size may change, only upwards, and only once it has a volume; what cannot change is said as
+ * it is.
+ */
+function grownClaim({ spec: { storage } }: Database, { spec: live, status }: LiveClaim): ClaimSpec {
   const size = live.resources.requests.storage;
-  const isGrowth = parseQuantity(size) === undefined || compareQuantities(storage.size, size) > 0;
+  const isLarger = parseQuantity(size) === undefined || compareQuantities(storage.size, size) > 0;
+  const isGrowth = isLarger && status?.phase === "Bound";
   return {
     accessModes: live.accessModes,
     ...(live.storageClassName !== undefined && { storageClassName: live.storageClassName }),

@@ -88,7 +88,8 @@ export function rolloutOf({ statefulSet, spec }: StatefulSetAndSpec): Rollout {
   const { status, metadata } = statefulSet ?? {};
   const replicas = spec?.mode === "Stopped" ? 0 : (statefulSet?.spec?.replicas ?? 0);
   const updated = status?.updatedReplicas ?? 0;
-  const isSeen = status?.observedGeneration === metadata?.generation;
+  // Of one that its controller has not seen at all nothing is to be replaced yet.
+  const isSeen = status?.observedGeneration === undefined || status.observedGeneration === metadata?.generation;
   // The two are one once every member of the newest template is ready; a new StatefulSet begins with one.
   const isOneRevision = status?.currentRevision === undefined || status.currentRevision === status.updateRevision;
   const isUnderWay = statefulSet !== undefined && replicas > 0 && !(isSeen && isOneRevision);

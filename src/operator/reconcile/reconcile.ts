@@ -169,7 +169,7 @@ class Run {
       const isSet = typeOf(object) === RESOURCES.statefulSet;
       if (isSet && notInPlace.length > 0) {
         // Its pods would start on somebody else's volume, or with settings that are not theirs.
-        this.#deps.log.info({ database: this.#key, missing: notInPlace }, "the StatefulSet waits for what it needs");
+        this.#deps.log.debug({ database: this.#key, missing: notInPlace }, "the StatefulSet waits for what it needs");
         if (database.spec.paused) this.#waiting.push(nameOf(object));
         continue;
       }

@@ -61,7 +61,7 @@ export class Refusals {
     const isFinal = kind !== "Failing";
     const delayMs = isFinal ? Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.min(failures - 1, 16)) : 0;
     const retryAtMs = this.#clock.monotonicMs() + delayMs;
-    this.#entries.set(key, { refusal: { kind, message: error.detail }, fingerprint, failures, retryAtMs });
+    this.#entries.set(key, { refusal: { kind, message: firstLine(error.detail) }, fingerprint, failures, retryAtMs });
     return isFinal;
   }
 
@@ -74,6 +74,9 @@ export class Refusals {
     for (const key of this.#entries.keys()) if (key.startsWith(prefix)) this.#entries.delete(key);
   }
 }
+
+/** Some messages go on with the whole object, before and after. */
+const firstLine = (text: string): string => text.split("\n", 1)[0]!.trim();
 
 function kindOf(error: ClusterError): RefusalKind {
   if (error.isForbidden) return /exceeded quota|failed quota/.test(error.detail) ? "Quota" : "Forbidden";

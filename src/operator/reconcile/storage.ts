@@ -83,7 +83,8 @@ function findingOf(
       reason: "ShrinkRefused",
       message: `The claim ${name} has ${requested}, and volumes cannot shrink; set spec.storage.size to ${requested}.`,
     };
-  if (order < 0) {
+  // Its size may be changed only once it is bound; then it grows.
+  if (order < 0 && phase === "Bound") {
     const refusal = refusalOf(name);
     if (refusal !== undefined) return refusedGrowth(name, size, refusal);
   }

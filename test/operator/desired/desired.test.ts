@@ -19,6 +19,7 @@ const liveClaim = (spec: object, annotations: Record<string, string> = {}): Read
         kind: "PersistentVolumeClaim",
         metadata: { name: "data-metrics-0", namespace: "monitoring", annotations },
         spec: { accessModes: ["ReadWriteOnce"], volumeMode: "Filesystem", volumeName: "pv-1", ...spec },
+        status: { phase: "Bound" },
       },
     ],
   ]);
@@ -49,6 +50,13 @@ test("a claim grows and never shrinks, and the spelling of its size is left alon
     const claim = one(built({ storage: { size: asked } }, { claims: liveClaim(sized(live)) }), "PersistentVolumeClaim");
     expect(at(claim, "spec.resources.requests.storage")).toBe(size);
   }
+});
+
+test("a claim that has no volume yet keeps its size: it may be changed only afterwards", () => {
+  const [[name, bound]] = [...liveClaim(sized("10Gi"))] as [[string, KubeObject]];
+  const claims = new Map([[name, { ...bound, status: { phase: "Pending" } }]]);
+  const claim = one(built({ storage: { size: "20Gi" } }, { claims }), "PersistentVolumeClaim");
+  expect(at(claim, "spec.resources.requests.storage")).toBe("10Gi");
 });
 
 test("what nobody can change of a claim or of a claim template is said as it stands there", () => {
