@@ -162,7 +162,9 @@ class Run {
       owner: { ...database, installation: this.#deps.facts.installation },
       keyPrefix: `${this.#key} `,
       isPaused: database.spec.paused,
-      isStillWanted: () => (this.#isStillWanted ??= this.#askWhetherWanted()),
+      isStillWanted: async () =>
+        this.#deps.world.database(parseKey(this.#key))?.metadata.uid === database.uid &&
+        (await (this.#isStillWanted ??= this.#askWhetherWanted())),
     };
     const notInPlace: string[] = [];
     for (const object of objects) {
