@@ -89,7 +89,9 @@ export class SimulatedKubelet {
     if (this.#ended.signal.aborted) return;
     const path = await this.#api.pathOf(referenceTo(pod));
     if (pod.metadata.deletionTimestamp !== undefined) {
-      await this.#write("DELETE", `${path}?gracePeriodSeconds=0`, { preconditions: { uid: pod.metadata.uid } });
+      // With a body the query would not be read.
+      const options = { apiVersion: "v1", kind: "DeleteOptions", gracePeriodSeconds: 0 };
+      await this.#write("DELETE", path, { ...options, preconditions: { uid: pod.metadata.uid } });
       return;
     }
     const plan = this.plan(pod);
