@@ -1,5 +1,5 @@
 /** Helm and kubectl, as users call them, with nothing of the tester's own settings. */
-import { mkdtempSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseAllDocuments } from "yaml";
@@ -10,6 +10,7 @@ import { run } from "./run.ts";
 export const CHART = "charts/tsdb-operator";
 
 const home = mkdtempSync(join(tmpdir(), "tsdb-helm-"));
+process.on("exit", () => rmSync(home, { recursive: true, force: true }));
 const env = { HELM_CACHE_HOME: home, HELM_CONFIG_HOME: home, HELM_DATA_HOME: home };
 
 export const helm = (...args: readonly string[]): string => run(clusterProgram("helm"), args, { env });
