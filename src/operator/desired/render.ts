@@ -1,5 +1,6 @@
 /** What the operator would make of a file of TimeSeriesDBs, for people to look at: no cluster is asked. */
 import { parseAllDocuments, stringify } from "yaml";
+import { GROUP, KIND } from "../api/schema.ts";
 import type { KubeObject } from "../cluster/objects.ts";
 import { readDatabase } from "./database.ts";
 import { desired } from "./desired.ts";
@@ -18,6 +19,7 @@ export interface Rendered {
 export function render(text: string, facts: RenderFacts): Rendered {
   const problems: string[] = [];
   const objects: KubeObject[] = [];
+  let found = 0;
   for (const [i, document] of parseAllDocuments(text).entries()) {
     const where = `document ${i + 1}`;
     const [mistake] = document.errors;
@@ -27,13 +29,22 @@ export function render(text: string, facts: RenderFacts): Rendered {
     }
     const resource: unknown = document.toJS({ maxAliasCount: 100 });
     // A file may end with the line that begins another document.
-    if (resource === null || resource === undefined) continue;
+    if (resource === null || resource === undefined || isOfAnotherKind(resource)) continue;
+    found++;
     const made = objectsOf(resource, facts);
     objects.push(...made.objects);
     problems.push(...made.problems.map((problem) => `${where}: ${problem}`));
   }
+  if (found + problems.length === 0) problems.push(`there is no ${KIND} in it`);
   return { text: objects.map((object) => stringify(object, { lineWidth: 0 })).join("---\n"), problems };
 }
+
+/** What a database is applied together with, such as the volume that it is to have. */
+const isOfAnotherKind = (resource: unknown): boolean =>
+  isFields(resource) &&
+  typeof resource["kind"] === "string" &&
+  typeof resource["apiVersion"] === "string" &&
+  (resource["kind"] !== KIND || !resource["apiVersion"].startsWith(`${GROUP}/`));
 
 interface Made {
   readonly objects: readonly KubeObject[];

@@ -28,7 +28,7 @@ test("what is wrong is said with its document and its field, and the rest is pri
     resource("a", "{storage: {size: 0}, mode: Fast}"),
     resource("b", "{storage: {size: 1Gi}, podTemplate: {spec: {hostNetwork: true}}}"),
     resource("c"),
-    "apiVersion: v1\nkind: Secret\nmetadata: {name: d}\n",
+    "apiVersion: tsdb.dev/v2\nkind: TimeSeriesDB\nmetadata: {name: d}\nspec: {storage: {size: 1Gi}}\n",
     "just text\n",
     "a: [1\n",
     resource("X.y"),
@@ -40,11 +40,17 @@ test("what is wrong is said with its document and its field, and the rest is pri
     "document 1: spec.storage.size: ",
     "document 2: spec.podTemplate.spec.hostNetwork is refused",
     "document 4: apiVersion: ",
-    "document 4: kind: ",
-    "document 4: spec: ",
     "document 5: ",
     "document 6: ",
     "document 7: metadata.name: ",
   ];
   expect(problems.map((problem, i) => problem.slice(0, begins[i]?.length))).toEqual(begins);
+});
+
+test("what a database is applied together with is left out, and a file without any database is told", () => {
+  const volume = "apiVersion: v1\nkind: PersistentVolume\nmetadata: {name: d}\n";
+  const both = render(`${volume}---\n${resource("a")}`, facts);
+  expect([both.problems, parseAllDocuments(both.text).length]).toEqual([[], 6]);
+  expect(render(volume, facts)).toEqual({ text: "", problems: ["there is no TimeSeriesDB in it"] });
+  expect(render("", facts).problems).toEqual(["there is no TimeSeriesDB in it"]);
 });
