@@ -161,9 +161,9 @@ test("behaviour 5: an API server that is away for 30 s is waited for: no exit, n
     expect(written.filter(({ info }) => info.name.includes(name)).length).toBeLessThanOrEqual(1);
   expect(await childUids(cluster)).toEqual(uids);
 
-  await cluster.api.patch(at(cluster, "TimeSeriesDB", "two"), { spec: { retention: { time: "7d" } } });
+  await cluster.api.patch(at(cluster, "TimeSeriesDB", "two"), { spec: { retention: { time: "9d" } } });
   await cluster.api.waitFor(at(cluster, "ConfigMap", "two-config"), "to have the new retention", (object) =>
-    JSON.stringify(object["data"]).includes("7d"),
+    JSON.stringify(object["data"]).includes("9d"),
   );
 });
 
