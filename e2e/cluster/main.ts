@@ -57,10 +57,12 @@ async function start(): Promise<void> {
     stdio: ["ignore", output, output],
     cwd: "/",
   });
-  const state = await until("the cluster", () => {
+  const answered = () => {
     if (child.exitCode !== null) throw new Error(`it did not start:\n${readFileSync(log, "utf8")}`);
     return running();
-  });
+  };
+  // Seconds, unless the machine is busy with other things.
+  const state = await until("the cluster", answered, { timeoutMs: 180_000 });
   child.unref();
   say(state);
 }

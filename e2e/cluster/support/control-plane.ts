@@ -48,6 +48,9 @@ export interface ControlPlaneOptions {
   readonly controllerFlags?: readonly string[];
 }
 
+/** Three seconds on an idle machine, which a machine of tests is not. */
+const START_MS_MAX = 240_000;
+
 /** Pods' addresses are given out by the node itself (node/). */
 const WITH_PODS = "*,-node-ipam-controller";
 /** Simulated pods have loopback addresses, which no endpoint may have. */
@@ -168,9 +171,9 @@ export class ControlPlane {
       "--audit-log-maxsize=4096",
       ...(this.#options.apiServerFlags ?? []),
     ]);
-    await this.#apiServer.whileRunning("the API server", async () =>
-      existsSync(join(this.folder, "certificates", "apiserver.key")) && (await this.#isReady()) ? true : undefined,
-    );
+    const isThere = async () =>
+      existsSync(join(this.folder, "certificates", "apiserver.key")) && (await this.#isReady()) ? true : undefined;
+    await this.#apiServer.whileRunning("the API server", isThere, START_MS_MAX);
   }
 
   /** SIGTERM lets requests finish and ends watches; SIGKILL is a crash. */
@@ -229,10 +232,14 @@ export class ControlPlane {
       ...(this.#options.controllerFlags ?? []),
     ]);
     this.#controllerManager = manager;
-    await manager.whileRunning("the controller manager", async () => {
-      const answer = await answerOf(`https://${this.#address}:${port}/healthz`, { rejectUnauthorized: false });
-      return answer === 200 ? true : undefined;
-    });
+    await manager.whileRunning(
+      "the controller manager",
+      async () => {
+        const answer = await answerOf(`https://${this.#address}:${port}/healthz`, { rejectUnauthorized: false });
+        return answer === 200 ? true : undefined;
+      },
+      START_MS_MAX,
+    );
   }
 
   async #isReady(): Promise<boolean> {

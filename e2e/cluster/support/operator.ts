@@ -66,7 +66,7 @@ export async function startOperator(cluster: TestCluster, options: OperatorOptio
     ...(env === undefined ? {} : { env }),
   });
   if (isAwaited)
-    await program.whileRunning("readiness", async () => ((await isOk(`${url}/readyz`)) ? true : undefined));
+    await program.whileRunning("readiness", async () => ((await isOk(`${url}/readyz`)) ? true : undefined), 180_000);
   return { program, url, metric: (metric, labels = {}) => metricOf(url, metric, labels) };
 }
 

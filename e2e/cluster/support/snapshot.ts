@@ -25,6 +25,8 @@ const BY_CHANCE: ReadonlySet<string> = new Set([
   "volumeName",
 ]);
 
+const UID = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g;
+
 /** All children of a database as the operator wants them, by `Kind/name`; what it owns of each included. */
 export async function childrenOf(api: Api, namespace: string, name: string): Promise<Readonly<Record<string, Json>>> {
   const snapshot: Record<string, Json> = {};
@@ -49,10 +51,11 @@ function without(namespace: string, value: unknown): Json {
   const clean = (one: unknown): unknown => {
     if (Array.isArray(one)) return one.map(clean);
     // Ids of the installation, and names in the cluster's DNS, have the namespace in them.
-    if (typeof one === "string") return one.replaceAll(namespace, "NAMESPACE");
+    if (typeof one === "string") return one.replaceAll(namespace, "NAMESPACE").replaceAll(UID, "UID");
     if (typeof one !== "object" || one === null) return one;
     const kept = Object.entries(one).filter(([key]) => !BY_CHANCE.has(key));
-    return Object.fromEntries(kept.map(([key, inner]) => [key, clean(inner)]));
+    // Owned items of lists are named by their keys, such as an owner's uid.
+    return Object.fromEntries(kept.map(([key, inner]) => [key.replaceAll(UID, "UID"), clean(inner)]));
   };
   return clean(value) as Json;
 }
