@@ -4,7 +4,7 @@ import { until } from "../../support/until.ts";
 import { condition, field } from "../support/api.ts";
 import { database } from "../support/operator.ts";
 import { test } from "../support/test-cluster.ts";
-import { applyReady, at, playNode, quiet, settled, waitForReason, writes, writesDuring } from "./scene.ts";
+import { applyReady, at, PATIENCE, playNode, quiet, settled, waitForReason, writes, writesDuring } from "./scene.ts";
 
 test("a database as small as may be gets all its objects, becomes Ready, and then nothing is written", async ({
   cluster,
@@ -105,8 +105,8 @@ test("a database that is deleted while it is being made has nothing made for it 
   await until("the deletion", () => (deleteIt.hits > 0 ? true : undefined));
   await quiet(cluster);
   for (const kind of ["StatefulSet", "Service"] as const)
-    await cluster.api.waitForAbsence(at(cluster, kind, "metrics"));
-  await cluster.api.waitForAbsence(at(cluster, "ConfigMap", "metrics-config"));
+    await cluster.api.waitForAbsence(at(cluster, kind, "metrics"), PATIENCE);
+  await cluster.api.waitForAbsence(at(cluster, "ConfigMap", "metrics-config"), PATIENCE);
   // Its volume was there already, and stays.
   expect(await cluster.api.find(at(cluster, "PersistentVolumeClaim", "data-metrics-0"))).toBeDefined();
 });
@@ -120,7 +120,7 @@ test("one that is deleted and made again waits for the old objects and takes its
   const reference = at(cluster, "StatefulSet", "metrics");
   await cluster.api.patch(reference, { metadata: { finalizers: ["e2e.tsdb.dev/slow"] } });
   await cluster.api.delete(at(cluster, "TimeSeriesDB", "metrics"));
-  await cluster.api.waitForAbsence(at(cluster, "TimeSeriesDB", "metrics"));
+  await cluster.api.waitForAbsence(at(cluster, "TimeSeriesDB", "metrics"), PATIENCE);
   const before = await quiet(cluster);
   await cluster.apply(database("metrics"));
   await waitForReason(cluster, "metrics", "Reconciled", "WaitingForDeletion");

@@ -4,7 +4,7 @@ import { condition, field } from "../support/api.ts";
 import { database } from "../support/operator.ts";
 import { test } from "../support/test-cluster.ts";
 import type { Plan } from "../simulation/kubelet.ts";
-import { applyReady, at, playNode, quiet, settled, waitForReason, writes, writesDuring } from "./scene.ts";
+import { applyReady, at, PATIENCE, playNode, quiet, settled, waitForReason, writes, writesDuring } from "./scene.ts";
 
 test("a bad image is told, and the right one rolls out by itself", async ({ cluster }) => {
   const { kubelet } = await playNode(cluster);
@@ -109,7 +109,7 @@ test("a stopped database has no pod and keeps its volume, whatever whenDeleted s
   await cluster.api.patch(reference, { spec: { mode: "Stopped" } });
   const stopped = await waitForReason(cluster, "metrics", "Ready", "Stopped");
   expect([field(stopped, "status.phase"), condition(stopped, "Available")?.["status"]]).toEqual(["Stopped", "False"]);
-  await cluster.api.waitForAbsence(at(cluster, "Pod", "metrics-0"));
+  await cluster.api.waitForAbsence(at(cluster, "Pod", "metrics-0"), PATIENCE);
   await cluster.api.patch(reference, { spec: { mode: "Running" } });
   await settled(cluster, "metrics");
   const kept = await cluster.api.get(at(cluster, "PersistentVolumeClaim", "data-metrics-0"));

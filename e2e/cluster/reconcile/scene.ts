@@ -25,6 +25,9 @@ export async function playNode({ api, namespace }: TestCluster): Promise<Node> {
   return { kubelet, volumes };
 }
 
+/** What comes within seconds on a machine that has nothing else to do. */
+export const PATIENCE = { timeoutMs: 120_000 } as const;
+
 const KINDS = {
   TimeSeriesDB: "tsdb.dev/v1",
   StatefulSet: "apps/v1",
@@ -52,6 +55,7 @@ export const waitForReason = (cluster: TestCluster, name: string, type: string, 
     at(cluster, "TimeSeriesDB", name),
     `${type} is ${reason}`,
     (object) => condition(object, type)?.["reason"] === reason && isCurrent(object),
+    PATIENCE,
   );
 
 const isCurrent = (object: KubeObject): boolean =>
@@ -72,7 +76,7 @@ export async function settled(cluster: TestCluster, name: string): Promise<KubeO
       condition(one, "Ready")?.["status"] === "True" &&
       condition(one, "Progressing")?.["status"] === "False" &&
       condition(one, "ConfigApplied")?.["status"] === "True",
-    { timeoutMs: 90_000 },
+    PATIENCE,
   );
   await quiet(cluster);
   return object;
@@ -86,11 +90,15 @@ export const writes = ({ proxy, namespace }: TestCluster): readonly RecordedRequ
 export async function quiet(cluster: TestCluster, forMs = 1_500): Promise<number> {
   let count = writes(cluster).length;
   let sinceMs = performance.now();
-  await until("the operator to be quiet", () => {
-    const now = writes(cluster).length;
-    if (now !== count) [count, sinceMs] = [now, performance.now()];
-    return performance.now() - sinceMs >= forMs ? true : undefined;
-  });
+  await until(
+    "the operator to be quiet",
+    () => {
+      const now = writes(cluster).length;
+      if (now !== count) [count, sinceMs] = [now, performance.now()];
+      return performance.now() - sinceMs >= forMs ? true : undefined;
+    },
+    PATIENCE,
+  );
   return count;
 }
 

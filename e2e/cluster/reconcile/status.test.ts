@@ -6,7 +6,7 @@ import { database } from "../support/operator.ts";
 import { test } from "../support/test-cluster.ts";
 import type { TestCluster } from "../support/test-cluster.ts";
 import { CONDITION_TYPES } from "../../../src/operator/api/status.ts";
-import { applyReady, at, playNode, settled, waitForReason } from "./scene.ts";
+import { applyReady, at, PATIENCE, playNode, settled, waitForReason } from "./scene.ts";
 
 /** Collects every version of a database until the test says so. */
 function recorded(cluster: TestCluster, name: string) {
@@ -118,7 +118,7 @@ test("a claim that is replaced behind our back is told until it is accepted", as
   const claim = at(cluster, "PersistentVolumeClaim", "data-metrics-0");
   await cluster.api.patch(reference, { spec: { mode: "Stopped" } });
   await waitForReason(cluster, "metrics", "Ready", "Stopped");
-  await cluster.api.waitForAbsence(at(cluster, "Pod", "metrics-0"));
+  await cluster.api.waitForAbsence(at(cluster, "Pod", "metrics-0"), PATIENCE);
   const { uid } = (await cluster.api.get(claim)).metadata;
   await cluster.api.delete(claim);
   const replaced = await cluster.api.waitFor(claim, "to be another", (one) => one.metadata.uid !== uid);

@@ -5,7 +5,7 @@ import type { KubeObject } from "../support/api.ts";
 import { test } from "../support/test-cluster.ts";
 import type { TestCluster } from "../support/test-cluster.ts";
 import { CLASSES } from "../simulation/volumes.ts";
-import { applyReady, at, playNode, quiet, settled, waitForReason, writes, writesDuring } from "./scene.ts";
+import { applyReady, at, PATIENCE, playNode, quiet, settled, waitForReason, writes, writesDuring } from "./scene.ts";
 
 const CLAIM = "data-metrics-0";
 
@@ -177,8 +177,8 @@ test("a retained volume that is larger than a new database asks for stays as it 
   await cluster.startOperator();
   await applyReady(cluster, "metrics", { storage: { size: "2Gi" } });
   await cluster.api.delete(at(cluster, "TimeSeriesDB", "metrics"));
-  await cluster.api.waitForAbsence(at(cluster, "StatefulSet", "metrics"));
-  await cluster.api.waitForAbsence(at(cluster, "Pod", "metrics-0"));
+  await cluster.api.waitForAbsence(at(cluster, "StatefulSet", "metrics"), PATIENCE);
+  await cluster.api.waitForAbsence(at(cluster, "Pod", "metrics-0"), PATIENCE);
   await applyReady(cluster, "metrics", { storage: { size: "1Gi" } });
   const told = await waitForReason(cluster, "metrics", "StorageResized", "ShrinkRefused");
   expect(condition(told, "StorageResized")?.["message"]).toContain("set spec.storage.size to 2Gi");
