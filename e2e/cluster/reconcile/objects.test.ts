@@ -3,13 +3,11 @@ import { expect } from "vitest";
 import { until } from "../../support/until.ts";
 import { condition, field } from "../support/api.ts";
 import { database } from "../support/operator.ts";
-import { test } from "../support/test-cluster.ts";
-import { applyReady, at, PATIENCE, playNode, quiet, settled, waitForReason, writes, writesDuring } from "./scene.ts";
+import { applyReady, at, PATIENCE, quiet, settled, test, waitForReason, writes, writesDuring } from "./scene.ts";
 
 test("a database as small as may be gets all its objects, becomes Ready, and then nothing is written", async ({
   cluster,
 }) => {
-  await playNode(cluster);
   await cluster.startOperator();
   const made = await applyReady(cluster, "metrics");
   expect(made).toMatchObject({
@@ -39,7 +37,6 @@ test("a database as small as may be gets all its objects, becomes Ready, and the
 test("a database named tsdb, whose Service would put TSDB_ variables into pods, becomes Ready, too", async ({
   cluster,
 }) => {
-  await playNode(cluster);
   await cluster.startOperator();
   await applyReady(cluster, "tsdb");
   const pod = await cluster.api.get(at(cluster, "Pod", "tsdb-0"));
@@ -47,7 +44,6 @@ test("a database named tsdb, whose Service would put TSDB_ variables into pods, 
 });
 
 test("objects of somebody else's under our names are left alone, and told", async ({ cluster }) => {
-  await playNode(cluster);
   const theirs = [
     { apiVersion: "v1", kind: "Service", metadata: { name: "metrics" }, spec: { ports: [{ port: 1 }] } },
     {
@@ -78,7 +74,6 @@ test("objects of somebody else's under our names are left alone, and told", asyn
 test("another installation's objects are not touched, and the message says how to take them over", async ({
   cluster,
 }) => {
-  await playNode(cluster);
   const first = await cluster.startOperator({ flags: ["--installation=first"] });
   await applyReady(cluster, "metrics");
   await first.program.stop("SIGTERM");
@@ -112,7 +107,6 @@ test("a database that is deleted while it is being made has nothing made for it 
 });
 
 test("one that is deleted and made again waits for the old objects and takes its volume over", async ({ cluster }) => {
-  await playNode(cluster);
   await cluster.startOperator();
   await applyReady(cluster, "metrics", { image: "tsdb.dev/tsdb:old" });
   const claim = await cluster.api.get(at(cluster, "PersistentVolumeClaim", "data-metrics-0"));

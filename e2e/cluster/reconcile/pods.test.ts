@@ -2,12 +2,11 @@
 import { expect } from "vitest";
 import { condition, field } from "../support/api.ts";
 import { database } from "../support/operator.ts";
-import { test } from "../support/test-cluster.ts";
 import type { Plan } from "../simulation/kubelet.ts";
-import { applyReady, at, PATIENCE, playNode, quiet, settled, waitForReason, writes, writesDuring } from "./scene.ts";
+import { applyReady, at, PATIENCE, quiet, settled, test, waitForReason, writes, writesDuring } from "./scene.ts";
 
-test("a bad image is told, and the right one rolls out by itself", async ({ cluster }) => {
-  const { kubelet } = await playNode(cluster);
+test("a bad image is told, and the right one rolls out by itself", async ({ cluster, node }) => {
+  const { kubelet } = node;
   kubelet.plan = (pod) => (field(pod, "spec.containers.0.image") === "nowhere/bad:1" ? "image-missing" : "ready");
   await cluster.startOperator();
   await applyReady(cluster, "metrics");
@@ -22,8 +21,8 @@ test("a bad image is told, and the right one rolls out by itself", async ({ clus
   expect(field(healed, "status.image")).toContain("somewhere/good:1@sha256:");
 });
 
-test("each way not to start has its reason, which goes when the pod is ready", async ({ cluster }) => {
-  const { kubelet } = await playNode(cluster);
+test("each way not to start has its reason, which goes when the pod is ready", async ({ cluster, node }) => {
+  const { kubelet } = node;
   await cluster.startOperator();
   const ways: readonly (readonly [Plan, string, string])[] = [
     ["unschedulable", "Unschedulable", "Insufficient memory"],
@@ -45,7 +44,6 @@ test("each way not to start has its reason, which goes when the pod is ready", a
 });
 
 test("an operator that is started again, or killed and started again, writes nothing", async ({ cluster }) => {
-  await playNode(cluster);
   const first = await cluster.startOperator();
   await applyReady(cluster, "metrics", { network: { allowFrom: [] }, resources: { limits: { memory: "1Gi" } } });
   const pod = await cluster.api.get(at(cluster, "Pod", "metrics-0"));
@@ -66,7 +64,6 @@ test("an operator that is started again, or killed and started again, writes not
 test("while it is paused nothing is written but the status, and afterwards what waited is done", async ({
   cluster,
 }) => {
-  await playNode(cluster);
   await cluster.startOperator();
   await applyReady(cluster, "metrics");
   const reference = at(cluster, "TimeSeriesDB", "metrics");
@@ -101,7 +98,6 @@ test("while it is paused nothing is written but the status, and afterwards what 
 test("a stopped database has no pod and keeps its volume, whatever whenDeleted says, and starts again", async ({
   cluster,
 }) => {
-  await playNode(cluster);
   await cluster.startOperator();
   await applyReady(cluster, "metrics", { storage: { size: "1Gi", whenDeleted: "Delete" } });
   const claim = await cluster.api.get(at(cluster, "PersistentVolumeClaim", "data-metrics-0"));

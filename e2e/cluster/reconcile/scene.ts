@@ -1,9 +1,9 @@
 /** What the tests of reconciling share: a database on a node that is played, and what the operator wrote meanwhile. */
-import { onTestFinished } from "vitest";
 import { until } from "../../support/until.ts";
 import { condition, field } from "../support/api.ts";
 import type { KubeObject, Reference } from "../support/api.ts";
 import { database } from "../support/operator.ts";
+import { test as clusterTest } from "../support/test-cluster.ts";
 import type { TestCluster } from "../support/test-cluster.ts";
 import type { RecordedRequest } from "../proxy/recording.ts";
 import { SimulatedKubelet } from "../simulation/kubelet.ts";
@@ -14,16 +14,19 @@ export interface Node {
   readonly volumes: SimulatedVolumes;
 }
 
-/** Pods start and claims get volumes, in the test's namespace. */
-export async function playNode({ api, namespace }: TestCluster): Promise<Node> {
-  const volumes = await SimulatedVolumes.start(api, namespace);
-  const kubelet = await SimulatedKubelet.start(api, { namespace });
-  onTestFinished(async () => {
-    await kubelet.stop();
-    await volumes.stop();
-  });
-  return { kubelet, volumes };
-}
+/** Pods start and claims get volumes, in the test's namespace, until the test is over. */
+export const test = clusterTest.extend<{ readonly node: Node }>({
+  node: [
+    async ({ cluster: { api, namespace } }, use) => {
+      const volumes = await SimulatedVolumes.start(api, namespace);
+      const kubelet = await SimulatedKubelet.start(api, { namespace });
+      await use({ kubelet, volumes });
+      await kubelet.stop();
+      await volumes.stop();
+    },
+    { auto: true },
+  ],
+});
 
 /** What comes within seconds on a machine that has nothing else to do. */
 export const PATIENCE = { timeoutMs: 120_000 } as const;

@@ -3,10 +3,9 @@ import { expect } from "vitest";
 import { condition, field } from "../support/api.ts";
 import type { Json, KubeObject } from "../support/api.ts";
 import { database } from "../support/operator.ts";
-import { test } from "../support/test-cluster.ts";
 import type { TestCluster } from "../support/test-cluster.ts";
 import { CONDITION_TYPES } from "../../../src/operator/api/status.ts";
-import { applyReady, at, PATIENCE, playNode, settled, waitForReason } from "./scene.ts";
+import { applyReady, at, PATIENCE, settled, test, waitForReason } from "./scene.ts";
 
 /** Collects every version of a database until the test says so. */
 function recorded(cluster: TestCluster, name: string) {
@@ -33,7 +32,6 @@ const conditions = (object: KubeObject): readonly Json[] =>
 test("through creation and an update the status only goes forward, and times move with what they are of", async ({
   cluster,
 }) => {
-  await playNode(cluster);
   await cluster.startOperator();
   const record = recorded(cluster, "metrics");
   await applyReady(cluster, "metrics");
@@ -56,8 +54,8 @@ test("through creation and an update the status only goes forward, and times mov
   }
 });
 
-test("a setting that takes effect without a restart is seen to do so, and the pod stays", async ({ cluster }) => {
-  const { kubelet } = await playNode(cluster);
+test("a setting that takes effect without a restart is seen to do so, and the pod stays", async ({ cluster, node }) => {
+  const { kubelet } = node;
   await cluster.startOperator();
   await applyReady(cluster, "metrics");
   const pod = await cluster.api.get(at(cluster, "Pod", "metrics-0"));
@@ -76,7 +74,6 @@ test("a setting that takes effect without a restart is seen to do so, and the po
 });
 
 test("a setting that needs a restart rolls the pod", async ({ cluster }) => {
-  await playNode(cluster);
   await cluster.startOperator();
   await applyReady(cluster, "metrics");
   const pod = await cluster.api.get(at(cluster, "Pod", "metrics-0"));
@@ -91,8 +88,9 @@ test("a setting that needs a restart rolls the pod", async ({ cluster }) => {
 
 test("what the engine says of itself is told: a full disk, read-only by hand, and then well again", async ({
   cluster,
+  node,
 }) => {
-  const { kubelet } = await playNode(cluster);
+  const { kubelet } = node;
   await cluster.startOperator();
   await applyReady(cluster, "metrics");
   let state = "readonly-disk";
@@ -111,7 +109,6 @@ test("what the engine says of itself is told: a full disk, read-only by hand, an
 });
 
 test("a claim that is replaced behind our back is told until it is accepted", async ({ cluster }) => {
-  await playNode(cluster);
   await cluster.startOperator();
   await applyReady(cluster, "metrics");
   const reference = at(cluster, "TimeSeriesDB", "metrics");
@@ -136,7 +133,6 @@ test("a claim that is replaced behind our back is told until it is accepted", as
 test("a spec that the API server takes and that cannot be carried out changes nothing, and is told", async ({
   cluster,
 }) => {
-  await playNode(cluster);
   await cluster.startOperator();
   await applyReady(cluster, "metrics");
   const pod = await cluster.api.get(at(cluster, "Pod", "metrics-0"));
@@ -155,7 +151,6 @@ test("a spec that the API server takes and that cannot be carried out changes no
 test("the pods' own StatefulSet is scaled by nobody, and a database is made in one go with kubectl's wait", async ({
   cluster,
 }) => {
-  await playNode(cluster);
   await cluster.startOperator();
   await cluster.apply(database("metrics"));
   await settled(cluster, "metrics");

@@ -2,10 +2,9 @@
 import { expect } from "vitest";
 import { condition, field } from "../support/api.ts";
 import type { KubeObject } from "../support/api.ts";
-import { test } from "../support/test-cluster.ts";
 import type { TestCluster } from "../support/test-cluster.ts";
 import { CLASSES } from "../simulation/volumes.ts";
-import { applyReady, at, PATIENCE, playNode, quiet, settled, waitForReason, writes, writesDuring } from "./scene.ts";
+import { applyReady, at, PATIENCE, quiet, settled, test, waitForReason, writes, writesDuring } from "./scene.ts";
 
 const CLAIM = "data-metrics-0";
 
@@ -19,7 +18,6 @@ const requested = async (cluster: TestCluster): Promise<unknown> =>
   field(await cluster.api.get(at(cluster, "PersistentVolumeClaim", CLAIM)), "spec.resources.requests.storage");
 
 test("growth is one write of the claim, the pod stays, and the capacity is shown", async ({ cluster }) => {
-  await playNode(cluster);
   await cluster.startOperator();
   await applyReady(cluster, "metrics");
   const uid = await podUid(cluster);
@@ -36,7 +34,6 @@ test("growth is one write of the claim, the pod stays, and the capacity is shown
 });
 
 test("a class that cannot grow is tried once and told, and other changes of the spec go on", async ({ cluster }) => {
-  await playNode(cluster);
   await cluster.startOperator();
   await applyReady(cluster, "metrics", { storage: { size: "1Gi", className: CLASSES.fixed } });
   const before = await quiet(cluster);
@@ -59,7 +56,6 @@ test("a class that cannot grow is tried once and told, and other changes of the 
 test("a quota that refuses the growth is told, and raising it heals without touching the resource", async ({
   cluster,
 }) => {
-  await playNode(cluster);
   await cluster.startOperator();
   await applyReady(cluster, "metrics");
   const quota = (storage: string) =>
@@ -81,7 +77,6 @@ test("a quota that refuses the growth is told, and raising it heals without touc
 });
 
 test("a quota that lets no pod be made is told, and raising it heals", async ({ cluster }) => {
-  await playNode(cluster);
   const quota = (pods: string) =>
     cluster.apply({ apiVersion: "v1", kind: "ResourceQuota", metadata: { name: "pods" }, spec: { hard: { pods } } });
   await quota("0");
@@ -102,8 +97,8 @@ test("a quota that lets no pod be made is told, and raising it heals", async ({ 
   await waitForReason(cluster, "metrics", "Degraded", "NothingWrong");
 });
 
-test("a database that crashes because its disk is full is grown all the same", async ({ cluster }) => {
-  const { kubelet } = await playNode(cluster);
+test("a database that crashes because its disk is full is grown all the same", async ({ cluster, node }) => {
+  const { kubelet } = node;
   await cluster.startOperator();
   await applyReady(cluster, "metrics");
   kubelet.plan = () => "crash-looping";
@@ -120,8 +115,9 @@ test("a database that crashes because its disk is full is grown all the same", a
 
 test("where only a restart grows the file system, the pod is restarted once, through its template", async ({
   cluster,
+  node,
 }) => {
-  const { volumes } = await playNode(cluster);
+  const { volumes } = node;
   await cluster.startOperator();
   await applyReady(cluster, "metrics", { storage: { size: "1Gi", className: CLASSES.offline } });
   const uid = await podUid(cluster);
@@ -138,8 +134,8 @@ test("where only a restart grows the file system, the pod is restarted once, thr
   expect(await podUid(cluster)).toBe(restarted);
 });
 
-test("growth and another template in one edit are both done", async ({ cluster }) => {
-  const { volumes } = await playNode(cluster);
+test("growth and another template in one edit are both done", async ({ cluster, node }) => {
+  const { volumes } = node;
   await cluster.startOperator();
   await applyReady(cluster, "metrics");
   volumes.isStuck = true;
@@ -157,7 +153,6 @@ test("growth and another template in one edit are both done", async ({ cluster }
 });
 
 test("shrinking and another class are refused at the door, with the way out in the message", async ({ cluster }) => {
-  await playNode(cluster);
   await cluster.startOperator();
   await applyReady(cluster, "metrics", { storage: { size: "2Gi", className: CLASSES.growing } });
   const written = await writesDuring(cluster, async () => {
@@ -173,7 +168,6 @@ test("shrinking and another class are refused at the door, with the way out in t
 test("a retained volume that is larger than a new database asks for stays as it is, and that is told", async ({
   cluster,
 }) => {
-  await playNode(cluster);
   await cluster.startOperator();
   await applyReady(cluster, "metrics", { storage: { size: "2Gi" } });
   await cluster.api.delete(at(cluster, "TimeSeriesDB", "metrics"));
