@@ -136,7 +136,8 @@ test("a namespace is deleted with all that is in it while the operator runs, and
   const { api } = cluster;
   const name = `${cluster.namespace}-gone`;
   await api.create({ apiVersion: "v1", kind: "Namespace", metadata: { name } });
-  await cluster.startOperator({ isClusterWide: true });
+  // It has rights everywhere and looks into that namespace alone: other tests have operators of their own.
+  await cluster.startOperator({ isClusterWide: true, flags: [`--namespaces=${name}`] });
   await api.apply({ ...database("metrics"), metadata: { name: "metrics", namespace: name } });
   await api.waitFor({ ...at(cluster, "StatefulSet", "metrics"), namespace: name }, "to be there", () => true);
   await api.delete({ apiVersion: "v1", kind: "Namespace", name });
