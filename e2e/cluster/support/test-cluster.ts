@@ -79,7 +79,6 @@ export class TestCluster {
     const made = await api.create({
       apiVersion: "v1",
       kind: "Namespace",
-      // oxlint-disable-next-line typescript/consistent-type-assertions -- The API server makes the name up.
       metadata: { generateName: "e2e-" } as unknown as KubeObject["metadata"],
     });
     const proxy = await FaultProxy.start(upstream);
