@@ -23,6 +23,9 @@ const BY_CHANCE: ReadonlySet<string> = new Set([
   "time",
   "uid",
   "volumeName",
+  // Only where the controller saw the claim before its volume.
+  "volume.beta.kubernetes.io/storage-provisioner",
+  "volume.kubernetes.io/storage-provisioner",
 ]);
 
 const UID = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g;
