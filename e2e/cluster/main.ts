@@ -1,7 +1,10 @@
 /**
  * `npm run cluster`: leaves a real Kubernetes running and prints how to reach it.
  *
- *   npm run cluster                  etcd, kube-apiserver, kube-controller-manager: no root needed, pods stay Pending
+ *   npm run cluster                  the whole of it, with a node that runs pods, on Linux as root with Debian's packages
+ *                                    that node/node.ts names; else as control-plane
+ *   npm run cluster -- control-plane etcd, kube-apiserver, kube-controller-manager: no root needed, pods stay Pending
+ *   npm run cluster -- load FILE     makes an image known to the node: an archive of docker save, or of image/image.ts
  *   npm run cluster -- status        whether one runs, and its kubeconfig
  *   npm run cluster -- stop          ends it and removes what it kept
  *
@@ -10,16 +13,20 @@
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir, userInfo } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { until } from "../support/until.ts";
 import { Workspace } from "../support/workspace.ts";
+import { loadImage } from "./node/containerd.ts";
+import { ClusterWithNode, nodeObstacle } from "./node/node.ts";
 import { ControlPlane } from "./support/control-plane.ts";
-import { buildPrograms, CONTROL_PLANE, kubernetesVersion } from "./support/programs.ts";
+import { buildPrograms, CONTROL_PLANE, kubernetesVersion, NODE } from "./support/programs.ts";
 
 interface State {
   readonly pid: number;
   readonly kubeconfig: string;
   readonly folder: string;
+  /** Of containerd, where pods run; else why they do not. */
+  readonly node: { readonly socket: string } | { readonly obstacle: string };
 }
 
 const home = join(tmpdir(), `tsdb-cluster-${userInfo().uid}`);
@@ -37,66 +44,88 @@ function running(): State | undefined {
   }
 }
 
-function say({ kubeconfig, pid, folder }: State): void {
+function say({ kubeconfig, pid, folder, node }: State): void {
   process.stdout.write(
     `Kubernetes ${kubernetesVersion()} runs as process ${pid}, its logs in ${join(folder, "logs")}.\n` +
+      ("obstacle" in node ? `Pods stay Pending: ${node.obstacle}.\n` : "") +
       `\n  export KUBECONFIG=${kubeconfig}\n\nEnd it with \`npm run cluster -- stop\`.\n`,
   );
 }
 
 /** A process of its own that outlives the command, as the cluster's programs do not outlive it. */
-async function start(): Promise<void> {
+async function start(isPlaneOnly: boolean): Promise<void> {
   const before = running();
   if (before !== undefined) return say(before);
-  await buildPrograms(CONTROL_PLANE);
+  const obstacle = isPlaneOnly ? "it was asked for without a node" : nodeObstacle();
+  await buildPrograms(obstacle === undefined ? [...CONTROL_PLANE, ...NODE, "pause"] : CONTROL_PLANE);
   mkdirSync(home, { recursive: true, mode: 0o700 });
   rmSync(stateFile, { force: true });
   const output = openSync(log, "w");
-  const child = spawn(process.execPath, [import.meta.filename, "serve"], {
-    detached: true,
-    stdio: ["ignore", output, output],
-    cwd: "/",
-  });
+  const child = spawn(
+    process.execPath,
+    [import.meta.filename, "serve", ...(obstacle === undefined ? [] : [obstacle])],
+    {
+      detached: true,
+      stdio: ["ignore", output, output],
+      cwd: "/",
+    },
+  );
   const answered = () => {
     if (child.exitCode !== null) throw new Error(`it did not start:\n${readFileSync(log, "utf8")}`);
     return running();
   };
   // Seconds, unless the machine is busy with other things.
-  const state = await until("the cluster", answered, { timeoutMs: 180_000 });
+  const state = await until("the cluster", answered, { timeoutMs: 300_000 });
   child.unref();
   say(state);
 }
 
 /** What the process does that outlives the command. */
-async function serve(): Promise<void> {
+async function serve(obstacle: string | undefined): Promise<void> {
   const workspace = new Workspace("cluster");
-  const asked = new Promise((resolve) => process.on("SIGTERM", resolve).on("SIGINT", resolve));
+  const asked = new Promise((end) => process.on("SIGTERM", end).on("SIGINT", end));
+  let cluster: ClusterWithNode | undefined;
   try {
-    const plane = await ControlPlane.start(workspace);
-    const state: State = { pid: process.pid, kubeconfig: plane.kubeconfig, folder: workspace.folder };
+    if (obstacle === undefined) cluster = await ClusterWithNode.start(workspace);
+    const { kubeconfig } = cluster?.plane ?? (await ControlPlane.start(workspace));
+    const node = obstacle === undefined ? { socket: cluster!.containerd.socket } : { obstacle };
+    const state: State = { pid: process.pid, kubeconfig, folder: workspace.folder, node };
     writeFileSync(stateFile, JSON.stringify(state));
     await asked;
   } finally {
-    rmSync(stateFile, { force: true });
+    await cluster?.stop();
     await workspace.close({ failed: false });
+    rmSync(stateFile, { force: true });
   }
+}
+
+function load(archive: string | undefined): void {
+  const state = running();
+  if (archive === undefined) throw new Error("say which file: npm run cluster -- load FILE");
+  if (state === undefined) throw new Error("no cluster is running: npm run cluster");
+  if ("obstacle" in state.node) throw new Error(`it runs no pods: ${state.node.obstacle}`);
+  process.stdout.write(loadImage(state.node.socket, resolve(archive)));
 }
 
 async function stop(): Promise<void> {
   const state = running();
   if (state === undefined) return void process.stdout.write("no cluster is running\n");
   process.kill(state.pid, "SIGTERM");
-  await until("the cluster to end", () => (running() === undefined ? true : undefined), { timeoutMs: 60_000 });
+  await until("the cluster to end", () => (running() === undefined ? true : undefined), { timeoutMs: 120_000 });
   process.stdout.write("ended\n");
 }
 
-const [command = "start"] = process.argv.slice(2);
+const [command = "start", argument] = process.argv.slice(2);
 switch (command) {
   case "start":
-    await start();
+  case "control-plane":
+    await start(command === "control-plane");
     break;
   case "serve":
-    await serve();
+    await serve(argument);
+    break;
+  case "load":
+    load(argument);
     break;
   case "status": {
     const state = running();
@@ -108,6 +137,6 @@ switch (command) {
     await stop();
     break;
   default:
-    process.stderr.write(`there are start, status and stop, not ${command}\n`);
+    process.stderr.write(`there are start, control-plane, load, status and stop, not ${command}\n`);
     process.exitCode = 2;
 }

@@ -44,7 +44,7 @@ export class Ledger {
 
   async #run(): Promise<void> {
     while (!this.#isStopped) {
-      await this.#write(Date.now(), ++this.#sent);
+      await this.#write(Date.now(), this.#sent + 1);
       await sleep(EVERY_MS);
     }
   }
@@ -53,6 +53,7 @@ export class Ledger {
     try {
       this.#url ??= await this.#address();
       if (this.#url === undefined) return;
+      this.#sent++;
       const { status } = await fetch(`${this.#url}/api/v1/write`, {
         method: "POST",
         headers: { "content-type": "application/json" },

@@ -7,7 +7,7 @@
  * ethtool, socat, xfsprogs. Nothing here enforces NetworkPolicies.
  */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -16,14 +16,13 @@ import type { Program } from "../../support/program.ts";
 import type { Workspace } from "../../support/workspace.ts";
 import { DRIVER_NAME } from "../csi/names.ts";
 import { Api, condition } from "../support/api.ts";
-import { ControlPlane, enter } from "../support/control-plane.ts";
+import { ControlPlane, on } from "../support/control-plane.ts";
 import type { ControlPlaneOptions } from "../support/control-plane.ts";
 import { buildPrograms, clusterProgram, CONTROL_PLANE, NODE } from "../support/programs.ts";
 import type { ClusterProgram } from "../support/programs.ts";
 import { Containerd, PAUSE_IMAGE } from "./containerd.ts";
 import { makeImage } from "./images.ts";
-import { makeNetwork } from "./network.ts";
-import type { ClusterNetwork } from "./network.ts";
+import { Machine } from "./machine.ts";
 
 const NODE_NAME = "node-1";
 const STORAGE_CLASS = "loop";
@@ -49,17 +48,17 @@ export function nodeObstacle(): string | undefined {
 
 export class ClusterWithNode {
   readonly plane: ControlPlane;
-  readonly network: ClusterNetwork;
+  readonly machine: Machine;
   readonly containerd: Containerd;
   readonly #workspace: Workspace;
   readonly #folder: string;
   #kubelet: Program | undefined;
   #others: Program[] = [];
 
-  private constructor(workspace: Workspace, plane: ControlPlane, network: ClusterNetwork, containerd: Containerd) {
+  private constructor(workspace: Workspace, plane: ControlPlane, machine: Machine, containerd: Containerd) {
     this.#workspace = workspace;
     this.plane = plane;
-    this.network = network;
+    this.machine = machine;
     this.containerd = containerd;
     // Sockets in it are named by pods' uids and more: their paths must stay below 108 bytes.
     this.#folder = mkdtempSync(join(tmpdir(), "kubelet-"));
@@ -73,15 +72,22 @@ export class ClusterWithNode {
     const obstacle = nodeObstacle();
     if (obstacle !== undefined) throw new Error(obstacle);
     await buildPrograms([...CONTROL_PLANE, ...NODE, "pause"]);
-    const network = makeNetwork();
+    const machine = await Machine.start(workspace);
+    let plane: ControlPlane;
+    let containerd: Containerd;
     try {
-      const plane = await ControlPlane.start(workspace, { ...options, network });
-      const containerd = await Containerd.start(workspace, network);
-      const cluster = new ClusterWithNode(workspace, plane, network, containerd);
+      plane = await ControlPlane.start(workspace, { ...options, network: machine });
+      containerd = await Containerd.start(workspace, machine);
+    } catch (thrown) {
+      await machine.remove();
+      throw thrown;
+    }
+    const cluster = new ClusterWithNode(workspace, plane, machine, containerd);
+    try {
       await cluster.#startAll();
       return cluster;
     } catch (thrown) {
-      network.remove();
+      await cluster.stop();
       throw thrown;
     }
   }
@@ -102,7 +108,7 @@ export class ClusterWithNode {
         "--kubeconfig",
         this.plane.kubeconfigOf("scheduler"),
         "--leader-elect=false",
-        `--bind-address=${this.network.address}`,
+        `--bind-address=${this.machine.address}`,
         "--secure-port=10259",
         "--profiling=false",
       ]);
@@ -126,7 +132,7 @@ export class ClusterWithNode {
     const config = join(this.#folder, "kubelet.yaml");
     mkdirSync(join(this.#folder, "manifests"), { recursive: true });
     const resolvConf = join(this.#folder, "resolv.conf");
-    writeFileSync(resolvConf, `nameserver ${this.network.address}\n`);
+    writeFileSync(resolvConf, `nameserver ${this.machine.address}\n`);
     writeFileSync(config, stringify(this.#kubeletConfig(resolvConf)));
     this.#kubelet = this.#start("kubelet", [
       "--config",
@@ -138,22 +144,19 @@ export class ClusterWithNode {
       "--hostname-override",
       NODE_NAME,
       "--node-ip",
-      this.network.address,
+      this.machine.address,
       "--cert-dir",
       join(this.#folder, "certificates"),
       "--v=1",
     ]);
   }
 
-  /** Ends all that runs, and gives back mounts, loop devices and the network. The workspace stays its owner's. */
+  /** Ends all that runs; nothing of it stays on the machine. The workspace stays its owner's. */
   async stop(): Promise<void> {
     for (const program of [this.#kubelet, ...this.#others.toReversed()]) await program?.stop("SIGTERM", 10_000);
-    this.containerd.removeAll();
-    await this.containerd.program.stop("SIGTERM", 10_000);
+    await this.containerd.stop();
     await this.plane.stop();
-    unmountBelow(this.#folder);
-    unmountBelow(this.#workspace.folder);
-    this.network.remove();
+    await this.machine.remove();
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
@@ -164,14 +167,15 @@ export class ClusterWithNode {
       // Whoever is in the namespace may ask it: the API server for logs, and nobody else is there.
       authentication: { anonymous: { enabled: true }, webhook: { enabled: false } },
       authorization: { mode: "AlwaysAllow" },
-      address: this.network.address,
+      address: this.machine.address,
       cgroupDriver: "cgroupfs",
+      cgroupRoot: `/${this.machine.cgroup}`,
       failCgroupV1: false,
       failSwapOn: false,
       evictionHard: {},
       enforceNodeAllocatable: [],
       makeIPTablesUtilChains: false,
-      clusterDNS: [this.network.address],
+      clusterDNS: [this.machine.address],
       clusterDomain: "cluster.local",
       containerRuntimeEndpoint: `unix://${this.containerd.socket}`,
       resolvConf,
@@ -189,9 +193,9 @@ export class ClusterWithNode {
         kind: "KubeProxyConfiguration",
         clientConnection: { kubeconfig: this.plane.kubeconfigOf("proxy") },
         mode: "nftables",
-        clusterCIDR: this.network.podRange,
+        clusterCIDR: this.machine.podRange,
         hostnameOverride: NODE_NAME,
-        bindAddress: this.network.address,
+        bindAddress: this.machine.address,
         // The kernel's own limits are the machine's, and not for us to change.
         conntrack: { maxPerCore: 0 },
       }),
@@ -203,7 +207,7 @@ export class ClusterWithNode {
     const corefile = this.#workspace.write(
       "Corefile",
       `.:53 {
-  bind ${this.network.address}
+  bind ${this.machine.address}
   errors
   kubernetes cluster.local in-addr.arpa {
     kubeconfig ${this.plane.kubeconfig}
@@ -217,17 +221,14 @@ export class ClusterWithNode {
   async #startCsi(api: Api): Promise<void> {
     const socket = join(this.#folder, "csi.sock");
     mkdirSync(join(this.#folder, "plugins_registry"), { recursive: true });
-    const driver = this.#workspace.start({
-      name: "csi-driver",
-      command: process.execPath,
-      args: [
-        fileURLToPath(new URL("../csi/main.ts", import.meta.url)),
-        socket,
-        join(this.#folder, "plugins_registry", `${DRIVER_NAME}-reg.sock`),
-        this.#workspace.path("volumes"),
-        NODE_NAME,
-      ],
-    });
+    const args = [
+      fileURLToPath(new URL("../csi/main.ts", import.meta.url)),
+      socket,
+      join(this.#folder, "plugins_registry", `${DRIVER_NAME}-reg.sock`),
+      this.#workspace.path("volumes"),
+      NODE_NAME,
+    ];
+    const driver = this.#workspace.start({ name: "csi-driver", ...on(this.machine, process.execPath, args) });
     this.#others.push(driver);
     await driver.whileRunning("the CSI driver", () => (driver.log().includes("serving") ? true : undefined));
     const client = [`--csi-address=${socket}`, `--kubeconfig=${this.plane.kubeconfig}`];
@@ -250,18 +251,8 @@ export class ClusterWithNode {
   }
 
   #start(program: ClusterProgram, args: readonly string[]): Program {
-    const [command, ...rest] = [...enter(this.network), clusterProgram(program), ...args] as [string, ...string[]];
-    const started = this.#workspace.start({ name: program, command, args: rest });
+    const started = this.#workspace.start({ name: program, ...on(this.machine, clusterProgram(program), args) });
     if (program !== "kubelet") this.#others.push(started);
     return started;
   }
-}
-
-/** Mounts of pods' volumes, of containers' file systems, of namespaces: the deepest first. */
-function unmountBelow(folder: string): void {
-  const points = readFileSync("/proc/self/mounts", "utf8")
-    .split("\n")
-    .map((line) => line.split(" ")[1] ?? "")
-    .filter((point) => point.startsWith(`${folder}/`));
-  for (const point of points.toReversed()) spawnSync("umount", ["--lazy", point]);
 }

@@ -2,8 +2,8 @@
  * A real control plane: etcd, kube-apiserver and kube-controller-manager. Objects, admission, defaulting, garbage
  * collection, StatefulSets and quotas are the real thing; pods are made but nothing runs them (node/ does).
  *
- * It needs no root: everything listens on loopback, and the kubeconfigs carry tokens. With a network namespace of node/ it
- * listens on that namespace's address instead, where kubelet and pods reach it.
+ * It needs no root: everything listens on loopback, and the kubeconfigs carry tokens. On a machine of node/ it listens on
+ * that machine's address instead, where kubelet and pods reach it.
  */
 import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -32,8 +32,8 @@ export const SERVICE_RANGE = "10.96.0.0/16";
 
 /** Where the programs run, when not on the machine's own loopback. */
 export interface Network {
-  /** A network namespace under /run/netns. */
-  readonly namespace: string;
+  /** A process whose namespaces of network and mounts they share. */
+  readonly pid: number;
   /** The address inside that everything speaks to. */
   readonly address: string;
 }
@@ -249,14 +249,16 @@ export class ControlPlane {
 
   #run(program: ClusterProgram, args: readonly string[]): Program {
     const { network } = this.#options;
-    const command = [...enter(network), clusterProgram(program), ...args] as [string, ...string[]];
-    return this.#workspace.start({ name: `${this.#name}-${program}`, command: command[0], args: command.slice(1) });
+    const name = `${this.#name}-${program}`;
+    return this.#workspace.start({ name, ...on(network, clusterProgram(program), args) });
   }
 }
 
-/** What goes before a command that runs in a network namespace. `ip netns exec` would remount /sys and hide the cgroups. */
-export const enter = (network: Network | undefined): readonly string[] =>
-  network === undefined ? [] : ["nsenter", `--net=/run/netns/${network.namespace}`];
+/** What is to be called so that a program runs there. `ip netns exec` would remount /sys and hide the cgroups. */
+export const on = (network: Network | undefined, command: string, args: readonly string[]) =>
+  network === undefined
+    ? { command, args }
+    : { command: "nsenter", args: [`--target=${network.pid}`, "--net", "--mount", command, ...args] };
 
 /** Status of a GET; undefined while nobody answers. */
 const answerOf = (url: string, options: object): Promise<number | undefined> =>
