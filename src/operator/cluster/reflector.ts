@@ -64,7 +64,8 @@ export const REFLECTOR_TIMES: ReflectorTimes = {
   graceMs: 30_000,
   silenceMs: 180_000,
   retryMsMin: 500,
-  retryMsMax: 30_000,
+  // After an outage everything is seen again within this time, which is what a user waits for.
+  retryMsMax: 10_000,
   auditMs: 600_000,
   auditWaitMs: 30_000,
   unservedMs: 45_000,
