@@ -100,6 +100,19 @@ function describeError(thrown: unknown, withStack: boolean): unknown {
   };
 }
 
+interface Described {
+  readonly message?: string;
+  readonly remedy?: string;
+  readonly stack?: string;
+}
+
+/** What was thrown and is no error is shown as it is. */
+function errorText(error: Described | string): string {
+  if (typeof error === "string") return error;
+  const { message = JSON.stringify(error), remedy } = error;
+  return remedy === undefined ? message : `${message}. ${remedy}.`;
+}
+
 async function asText(destination: LineWriter, color: boolean): Promise<LineWriter> {
   const { prettyFactory } = await import("pino-pretty");
   const format = prettyFactory({
@@ -107,6 +120,13 @@ async function asText(destination: LineWriter, color: boolean): Promise<LineWrit
     timestampKey: "ts",
     translateTime: "UTC:yyyy-mm-dd'T'HH:MM:ss.l'Z'",
     singleLine: true,
+    // The stack of a bug is for reading; of any other error its sentence stands among the fields.
+    errorLikeObjectKeys: [],
+    customPrettifiers: { error: errorText },
+    messageFormat: (line, messageKey) => {
+      const { stack } = (line["error"] ?? {}) as Described;
+      return `${String(line[messageKey])}${stack === undefined ? "" : `\n${stack}`}`;
+    },
   });
   return { write: (line) => destination.write(format(line)) };
 }

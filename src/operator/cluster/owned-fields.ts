@@ -12,9 +12,10 @@ const NOTHING: OwnedFields = {};
 /** The fields of an object, its status aside, that `manager` owns: all of its entries in one tree. */
 export function ownedFields({ metadata }: KubeObject, manager = FIELD_MANAGER): OwnedFields {
   const trees = (metadata.managedFields ?? [])
-    .filter((entry) => entry.manager === manager && (entry.subresource ?? "") === "")
+    .filter((entry) => entry.manager === manager && entry.operation === "Apply" && (entry.subresource ?? "") === "")
     .map(({ fieldsV1 }) => fieldsV1 ?? NOTHING);
-  // There is one entry as a rule; an API version that was left behind, or a client-side update, may have one of its own.
+  // There is one entry as a rule; an API version that was left behind may have one of its own. What an update under our
+  // name set, no apply takes away.
   return trees.reduce(merged, NOTHING);
 }
 

@@ -183,9 +183,11 @@ export class Reflector {
     const fields = { resource: plural, error, retry_in_ms: Math.round(waitMs) };
     if (known?.isForbidden === true) log.error(fields, `the operator's role must grant list and watch on ${plural}`);
     else if (known?.isNotServed === true) log.error(fields, `install the CustomResourceDefinition of ${plural}`);
-    // A first failure heals itself as a rule and is news to nobody: versions expire, servers restart.
-    else if (this.#failures === 1 && known !== undefined) log.info(fields, "lost sight of a resource, trying again");
-    else log.warn(fields, "still no sight of a resource, trying again");
+    // A first failure heals itself as a rule and is news to nobody: versions expire, servers restart. And an outage of hours
+    // is told now and then, by every resource.
+    else if (this.#failures === 1 && known !== undefined) log.debug(fields, "lost sight of a resource, trying again");
+    else if (isPowerOfTwo(this.#failures)) log.warn(fields, "still no sight of a resource, trying again");
+    else log.debug(fields, "still no sight of a resource, trying again");
     return waitMs;
   }
 
@@ -393,3 +395,5 @@ function reasonOf(error: unknown): WatchEnd {
 }
 
 const isOlder = (a: string | undefined, b: string | undefined): boolean => (compareResourceVersions(a, b) ?? 0) < 0;
+
+const isPowerOfTwo = (count: number): boolean => (count & (count - 1)) === 0;

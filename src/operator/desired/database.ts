@@ -3,6 +3,7 @@
  * older CRD may be installed, and files that are only rendered have been checked by nobody.
  */
 import { z } from "zod";
+import { didYouMean } from "../../base/did-you-mean.ts";
 import { resourceOpenApiSchema } from "../api/crd.ts";
 import { GROUP, KIND, NAME_LENGTH_MAX, NAME_PATTERN, specSchema, VERSION } from "../api/schema.ts";
 import type { Database } from "./facts.ts";
@@ -53,6 +54,27 @@ function withoutNulls(value: unknown, { properties, additionalProperties, items 
       return inner === null ? [] : [[name, withoutNulls(inner, schema)]];
     }),
   );
+}
+
+/**
+ * Fields that no TimeSeriesDB has. The API server drops them, with a warning by kubectl; where there is none, nobody else
+ * tells of a word that was misspelt.
+ */
+export const unknownFields = (object: unknown): readonly string[] => unknownIn(object, openApiSchema, "");
+
+function unknownIn(value: unknown, schema: Schema, path: string): readonly string[] {
+  if (Array.isArray(value))
+    return value.flatMap((item, i) => (schema.items ? unknownIn(item, schema.items, `${path}[${i}]`) : []));
+  if (typeof value !== "object" || value === null) return [];
+  const { properties, additionalProperties } = schema;
+  return Object.entries(value).flatMap(([name, inner]: [string, unknown]) => {
+    const at = path === "" ? name : `${path}.${name}`;
+    if (properties && Object.hasOwn(properties, name)) return unknownIn(inner, properties[name]!, at);
+    if (additionalProperties !== undefined) return unknownIn(inner, additionalProperties, at);
+    if (properties === undefined) return [];
+    const guess = didYouMean(name, Object.keys(properties));
+    return [`${at}: there is no such field${guess === undefined ? "" : `; did you mean ${guess}?`}`];
+  });
 }
 
 function problemText({ path, message }: z.core.$ZodIssue): string {

@@ -48,8 +48,9 @@ export const ownerReferenceOf = ({ name, uid }: Pick<Database, "name" | "uid">) 
   kind: KIND,
   name,
   uid,
+  // Without blockOwnerDeletion: where OwnerReferencesPermissionEnforcement is on, as in OpenShift, it would take a right to
+  // change finalizers, and all it does is make `kubectl delete --cascade=foreground` wait.
   controller: true,
-  blockOwnerDeletion: true,
 });
 
 export interface Extra {

@@ -2,7 +2,7 @@
 import { parseAllDocuments, stringify } from "yaml";
 import { GROUP, KIND } from "../api/schema.ts";
 import type { KubeObject } from "../cluster/objects.ts";
-import { readDatabase } from "./database.ts";
+import { readDatabase, unknownFields } from "./database.ts";
 import { desired } from "./desired.ts";
 import type { Facts } from "./facts.ts";
 
@@ -53,7 +53,9 @@ interface Made {
 
 function objectsOf(resource: unknown, facts: RenderFacts): Made {
   const read = readDatabase(inNamespace(resource));
-  if (read.kind === "invalid") return { objects: [], problems: read.problems };
+  const unknown = unknownFields(resource);
+  if (read.kind === "invalid") return { objects: [], problems: [...read.problems, ...unknown] };
+  if (unknown.length > 0) return { objects: [], problems: unknown };
   const made = desired(read.database, {
     ...facts,
     statefulSet: undefined,

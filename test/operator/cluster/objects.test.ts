@@ -45,7 +45,7 @@ test("times are written as the API server wants them: six digits or none", () =>
   expect(secondTime(ms)).toBe("2026-11-25T18:30:05Z");
 });
 
-test("what the operator owns is all of its entries, without those of its status and of others", () => {
+test("what the operator owns is what it applied, without its status, what was updated under its name, and what is of others", () => {
   const object = {
     apiVersion: "v1",
     kind: "Service",
@@ -53,13 +53,14 @@ test("what the operator owns is all of its entries, without those of its status 
       name: "metrics",
       managedFields: [
         { manager: "tsdb-operator", operation: "Apply", fieldsV1: { "f:spec": { "f:ports": { ".": {} } } } },
+        { manager: "tsdb-operator", operation: "Apply", fieldsV1: { "f:spec": { "f:selector": {} } } },
         { manager: "tsdb-operator", operation: "Update", fieldsV1: { "f:spec": { "f:type": {} } } },
         { manager: "tsdb-operator", operation: "Apply", subresource: "status", fieldsV1: { "f:status": {} } },
         { manager: "kubectl", operation: "Update", fieldsV1: { "f:metadata": { "f:labels": {} } } },
       ],
     },
   };
-  expect(ownedFields(object)).toEqual({ "f:spec": { "f:ports": { ".": {} }, "f:type": {} } });
+  expect(ownedFields(object)).toEqual({ "f:spec": { "f:ports": { ".": {} }, "f:selector": {} } });
   expect(ownedFields({ ...object, metadata: { name: "metrics" } })).toEqual({});
   expect(withoutManagedFields(object)).toEqual({ apiVersion: "v1", kind: "Service", metadata: { name: "metrics" } });
 });

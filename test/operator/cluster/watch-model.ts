@@ -52,7 +52,7 @@ export class WatchModel {
         namespace: "monitoring",
         resourceVersion: String(++this.#version),
         labels: { "tsdb.dev/database": `owner-${name}` },
-        managedFields: [{ manager: "tsdb-operator", fieldsV1: { "f:data": {} } }],
+        managedFields: [{ manager: "tsdb-operator", operation: "Apply", fieldsV1: { "f:data": {} } }],
       },
       data,
     };

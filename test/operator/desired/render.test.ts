@@ -32,6 +32,7 @@ test("what is wrong is said with its document and its field, and the rest is pri
     "just text\n",
     "a: [1\n",
     resource("X.y"),
+    resource("e", "{retenton: {time: 9d}, storage: {size: 1Gi, class: x}, podTemplate: {metadata: {labels: {a: b}}}}"),
   ].join("---\n");
   const { text, problems } = render(file, facts);
   expect(parseAllDocuments(text)).toHaveLength(6);
@@ -43,6 +44,8 @@ test("what is wrong is said with its document and its field, and the rest is pri
     "document 5: ",
     "document 6: ",
     "document 7: metadata.name: ",
+    "document 8: spec.retenton: there is no such field; did you mean retention?",
+    "document 8: spec.storage.class: there is no such field",
   ];
   expect(problems.map((problem, i) => problem.slice(0, begins[i]?.length))).toEqual(begins);
 });
