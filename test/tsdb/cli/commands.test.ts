@@ -312,7 +312,7 @@ test("config check tells each problem and exits 3; config print shows each value
     code: 3,
     stdout: "",
     stderr:
-      'tsdb: bad.yaml:2:3: unknown key "retenton" in storage; did you mean "retention"? Allowed: data_dir, retention, retention_size, retention_percent, disk_reserve, out_of_order_window, packed, scrub_interval, memtable_size\n',
+      'tsdb: bad.yaml:2:3: unknown key "retenton" in storage; did you mean "retention"? Allowed: data_dir, retention, retention_size, retention_percent, disk_reserve, read_only, out_of_order_window, packed, scrub_interval, memtable_size\n',
   });
   expect(await runTsdb(["config", "check", "good.yaml"], { cwd: dir })).toMatchObject({
     code: 0,

@@ -12,7 +12,7 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 const sections = "server, storage, wal, compaction, query, limits, logging, metrics, managed";
 const ofStorage =
-  "data_dir, retention, retention_size, retention_percent, disk_reserve, out_of_order_window, packed, scrub_interval, " +
+  "data_dir, retention, retention_size, retention_percent, disk_reserve, read_only, out_of_order_window, packed, scrub_interval, " +
   "memtable_size";
 const ofServer = "listen, probe_listen, read_timeout, write_timeout, max_connections";
 const duration = "expected a duration such as 30d, 720h, 1h30m or 500ms";
