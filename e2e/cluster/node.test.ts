@@ -3,60 +3,14 @@ import { expect, test } from "vitest";
 import { until } from "../support/until.ts";
 import { Workspace } from "../support/workspace.ts";
 import { ClusterWithNode, nodeObstacle } from "./node/node.ts";
-import { makeImage } from "./node/images.ts";
-import { Api, field } from "./support/api.ts";
+import { claimOf, proberImage, proberPod } from "./node/prober.ts";
+import { Api, condition } from "./support/api.ts";
 import type { KubeObject } from "./support/api.ts";
-import { buildPrograms, clusterProgram } from "./support/programs.ts";
 
-const IMAGE = "tsdb.dev/e2e/prober:1";
 const NAMESPACE = "probes";
 const obstacle = nodeObstacle();
 
-/** As Pod Security's `restricted` wants it. */
-const podSpec = (name: string, volumes: readonly object[] = []) => ({
-  enableServiceLinks: false,
-  securityContext: {
-    runAsNonRoot: true,
-    runAsUser: 65_532,
-    fsGroup: 65_532,
-    fsGroupChangePolicy: "OnRootMismatch",
-    seccompProfile: { type: "RuntimeDefault" },
-  },
-  containers: [
-    {
-      name,
-      image: IMAGE,
-      imagePullPolicy: "Never",
-      readinessProbe: { httpGet: { path: "/", port: 8080 }, periodSeconds: 1 },
-      securityContext: {
-        allowPrivilegeEscalation: false,
-        readOnlyRootFilesystem: true,
-        capabilities: { drop: ["ALL"] },
-      },
-      ...(volumes.length > 0 ? { volumeMounts: [{ name: "data", mountPath: "/data" }] } : {}),
-    },
-  ],
-  ...(volumes.length > 0 ? { volumes } : {}),
-});
-
-const claim: KubeObject = {
-  apiVersion: "v1",
-  kind: "PersistentVolumeClaim",
-  metadata: { name: "data", namespace: NAMESPACE },
-  spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "400Mi" } } },
-};
-
-const pod = (name: string, volumes?: readonly object[]): KubeObject => ({
-  apiVersion: "v1",
-  kind: "Pod",
-  metadata: { name, namespace: NAMESPACE, labels: { probe: name } },
-  spec: podSpec(name, volumes),
-});
-
-const isReady = (object: KubeObject): boolean =>
-  ((field(object, "status.conditions") ?? []) as readonly Record<string, unknown>[]).some(
-    ({ type, status }) => type === "Ready" && status === "True",
-  );
+const isReady = (object: KubeObject): boolean => condition(object, "Ready")?.["status"] === "True";
 
 test.skipIf(obstacle !== undefined)(
   `restricted pods run, keep files on volumes that grow under them, and find each other by name${obstacle === undefined ? "" : `: ${obstacle}`}`,
@@ -66,15 +20,13 @@ test.skipIf(obstacle !== undefined)(
     let failed = true;
     try {
       cluster = await ClusterWithNode.start(workspace);
-      await buildPrograms(["prober"]);
-      const files = { "bin/prober": clusterProgram("prober") };
-      cluster.load(makeImage(workspace.folder, { name: IMAGE, files, entrypoint: ["/bin/prober"] }));
+      cluster.load(await proberImage(workspace.folder));
       const api = await Api.fromKubeconfig(cluster.plane.kubeconfig);
       const labels = { "pod-security.kubernetes.io/enforce": "restricted" };
       await api.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name: NAMESPACE, labels } });
-      await api.apply(claim);
-      await api.apply(pod("keeper", [{ name: "data", persistentVolumeClaim: { claimName: "data" } }]));
-      await api.apply(pod("asker"));
+      await api.apply(claimOf(NAMESPACE, "data", "400Mi"));
+      await api.apply(proberPod(NAMESPACE, "keeper", "data"));
+      await api.apply(proberPod(NAMESPACE, "asker"));
       await api.apply({
         apiVersion: "v1",
         kind: "Service",
@@ -122,7 +74,7 @@ test.skipIf(obstacle !== undefined)(
       cluster.startKubelet();
       await api.delete(reference("keeper"));
       await api.waitForAbsence(reference("keeper"), { timeoutMs: 120_000 });
-      await api.apply(pod("keeper", [{ name: "data", persistentVolumeClaim: { claimName: "data" } }]));
+      await api.apply(proberPod(NAMESPACE, "keeper", "data"));
       await ready("keeper");
       expect(
         String(await ask("keeper", "/starts"))

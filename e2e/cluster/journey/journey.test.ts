@@ -81,6 +81,7 @@ const claim: Reference = {
   name: "data-metrics-0",
   namespace: NAMESPACE,
 };
+const node: Reference = { apiVersion: "v1", kind: "Node", name: "node-1" };
 const statefulSet: Reference = { apiVersion: "apps/v1", kind: "StatefulSet", name: "metrics", namespace: NAMESPACE };
 
 const ctl = (...args: readonly string[]): string => kubectl(cluster.plane.kubeconfig, ...args);
@@ -215,9 +216,11 @@ test.skipIf(obstacle !== undefined)(
     const before = await pod();
     await cluster.kubelet.stop();
     await heard(5);
+    const heartbeat = async () => condition(await api.get(node), "Ready")?.["lastHeartbeatTime"];
+    const last = await heartbeat();
     cluster.startKubelet();
-    const isReady = (node: KubeObject) => condition(node, "Ready")?.["status"] === "True";
-    await api.waitFor({ apiVersion: "v1", kind: "Node", name: "node-1" }, "to be ready", isReady, {
+    // It has looked at the pods, and says again that it is well.
+    await until("the kubelet to be back", async () => ((await heartbeat()) === last ? undefined : true), {
       timeoutMs: 120_000,
     });
     await heard(20);
