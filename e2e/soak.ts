@@ -59,6 +59,13 @@ const loops: readonly Loop[] = [
     says: "a dozen broken databases, each of which the fault tests must tell from the right one",
     command: ["e2e/crash/mutants.ts"],
   },
+  {
+    name: "operator",
+    says: "the operator for an hour between a real API server and faults of every kind, databases coming and going",
+    command: [vitest, "run", "--config", "e2e/cluster/vitest.config.ts", "--project", "cluster", "chance"],
+    env: { FAULT_MINUTES: "60" },
+    programs: { go: "golang" },
+  },
 ];
 
 /** What a loop needs and this machine lacks. */

@@ -1,43 +1,13 @@
 /** The operator as a whole against an API server that misbehaves: what it does then, and above all what it does not do. */
 import { expect } from "vitest";
 import { sleep, until } from "../../support/until.ts";
-import { at, quiet, writes, writesDuring } from "../reconcile/scene.ts";
-import { condition, field } from "../support/api.ts";
-import type { KubeObject } from "../support/api.ts";
+import { at, quiet } from "../reconcile/scene.ts";
+import { condition } from "../support/api.ts";
 import { database } from "../support/operator.ts";
-import type { Operator } from "../support/operator.ts";
 import { test } from "../support/test-cluster.ts";
 import type { TestCluster } from "../support/test-cluster.ts";
 import type { Disturbance } from "../proxy/watch.ts";
-import type { Match } from "../proxy/recording.ts";
-
-const applies = (cluster: TestCluster, of: Match = {}, since = 0) =>
-  cluster.proxy.writes({ namespace: cluster.namespace, ...of }, since).filter(({ info }) => info.resource !== "events");
-
-const isHealthy = async ({ url }: Operator): Promise<boolean> => (await fetch(`${url}/healthz`)).status === 200;
-
-const leads = async (operator: Operator): Promise<boolean> => (await operator.metric("tsdb_operator_leader")) === 1;
-
-const leading = (operator: Operator, timeoutMs = 60_000) =>
-  until("the lead", async () => ((await leads(operator)) ? true : undefined), { timeoutMs });
-
-/** All that should be there is as it should be. Whether pods run is none of these tests' business: nobody plays a node. */
-async function reconciled(cluster: TestCluster, name: string): Promise<KubeObject> {
-  const isReconciled = (object: KubeObject): boolean =>
-    condition(object, "Reconciled")?.["status"] === "True" &&
-    field(object, "status.observedGeneration") === object.metadata.generation;
-  const timeoutMs = 90_000;
-  await cluster.api.waitFor(at(cluster, "StatefulSet", name), "to be there", () => true, { timeoutMs });
-  const reference = at(cluster, "TimeSeriesDB", name);
-  const object = await cluster.api.waitFor(reference, "to be reconciled", isReconciled, { timeoutMs });
-  await quiet(cluster);
-  return object;
-}
-
-async function applyReconciled(cluster: TestCluster, name: string): Promise<KubeObject> {
-  await cluster.apply(database(name));
-  return reconciled(cluster, name);
-}
+import { applies, applyReconciled, isHealthy, leading, leads, reconciled } from "./leading.ts";
 
 /** Every version of a database's conditions, as a reader of them would have seen them. */
 async function conditionsSeen(cluster: TestCluster, act: () => Promise<unknown>): Promise<readonly string[]> {
@@ -331,55 +301,4 @@ test("behaviour 12: a database that goes while its status is written is no error
   await quiet(cluster, 3_000);
   expect(await cluster.api.find(at(cluster, "TimeSeriesDB", "metrics"))).toBeUndefined();
   expect(operator.program.log()).not.toMatch(/"level":"(warn|error)".*metrics/);
-});
-
-test("faults of every kind, by chance, for a minute: all becomes as it should be, and then nothing is written", async ({
-  cluster,
-}) => {
-  const { proxy, namespace } = cluster;
-  const operator = await cluster.startOperator();
-  await leading(operator);
-  const names = ["one", "two", "three"];
-  for (const name of names) await applyReconciled(cluster, name);
-  const ours = { namespace, userAgent: /tsdb-operator/ } as const;
-  const seed = Number(process.env["SEED"] ?? Date.now() % 1_000_000);
-  console.log(`seed ${seed}`);
-  let state = seed;
-  const below = (limit: number): number => {
-    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
-    return (state >>> 8) % limit;
-  };
-  const endMs = performance.now() + 60_000;
-  while (performance.now() < endMs) {
-    const request = [
-      { kind: "status", code: 409 },
-      { kind: "status", code: 500 },
-      { kind: "status", code: 503 },
-      { kind: "status", code: 429, retryAfterSeconds: 1 },
-      { kind: "reset" },
-      { kind: "lost-answer" },
-      { kind: "latency", ms: 700 },
-    ] as const;
-    proxy.inject({ ...ours, where: ({ info }) => info.resource !== "leases" }, request[below(request.length)]!);
-    const watch = (["end", "cut", "gone", "error", "garbage", "truncate"] as const)[below(6)]!;
-    const open = proxy.watches(ours);
-    if (open.length > 0) open[below(open.length)]!.disturb(watch);
-    const name = names[below(3)]!;
-    const reference = at(cluster, "TimeSeriesDB", name);
-    if (below(3) === 0) await cluster.api.delete(at(cluster, "Service", name));
-    else if (below(2) === 0) await cluster.api.patch(reference, { spec: { retention: { time: `${1 + below(90)}d` } } });
-    else await cluster.api.patch(reference, { spec: { network: below(2) === 0 ? null : { allowFrom: [] } } });
-    await sleep(200 + below(600));
-  }
-  for (const name of names) {
-    const object = await reconciled(cluster, name);
-    const policy = await cluster.api.find(at(cluster, "NetworkPolicy", name));
-    expect(policy === undefined, name).toBe(field(object, "spec.network") === undefined);
-  }
-  expect(await writesDuring(cluster, () => sleep(15_000))).toEqual([]);
-  expect(writes(cluster).filter(({ info }) => info.verb === "delete" && info.resource !== "networkpolicies")).toEqual(
-    [],
-  );
-  expect(operator.program.isRunning).toBe(true);
-  expect(await operator.metric("tsdb_operator_watch_missed_total")).toBe(0);
 });

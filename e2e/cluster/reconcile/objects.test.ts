@@ -2,6 +2,8 @@
 import { expect } from "vitest";
 import { until } from "../../support/until.ts";
 import { condition, field } from "../support/api.ts";
+import type { KubeObject } from "../support/api.ts";
+import type { RecordedRequest } from "../proxy/recording.ts";
 import { database } from "../support/operator.ts";
 import { applyReady, at, PATIENCE, quiet, settled, test, waitForReason, writes, writesDuring } from "./scene.ts";
 
@@ -130,18 +132,44 @@ test("one that is deleted and made again waits for the old objects and takes its
   expect(field(made, "spec.template.spec.containers.0.image")).toBe("tsdb.dev/tsdb:old");
 });
 
-test("a namespace is deleted with all that is in it while the operator runs, and nothing of ours holds it up", async ({
+test.for([
+  ["while the operator runs", true],
+  ["with no operator running", false],
+] as const)(
+  "a namespace is deleted with all that is in it %s, and nothing of ours holds it up",
+  async ([, isRunning], { cluster }) => {
+    const { api } = cluster;
+    const name = `${cluster.namespace}-gone`;
+    await api.create({ apiVersion: "v1", kind: "Namespace", metadata: { name } });
+    // It has rights everywhere and looks into that namespace alone: other tests have operators of their own.
+    const { program } = await cluster.startOperator({ isClusterWide: true, flags: [`--namespaces=${name}`] });
+    await api.apply({ ...database("metrics"), metadata: { name: "metrics", namespace: name } });
+    await api.waitFor({ ...at(cluster, "StatefulSet", "metrics"), namespace: name }, "to be there", () => true);
+    if (!isRunning) await program.stop("SIGTERM");
+    await api.delete({ apiVersion: "v1", kind: "Namespace", name });
+    await api.call("DELETE", `/api/v1/namespaces/${name}/pods?gracePeriodSeconds=0`);
+    // A claim that a pod has used is kept by Kubernetes' own finalizer until the pod is gone.
+    await api.waitForAbsence({ apiVersion: "v1", kind: "Namespace", name }, { timeoutMs: 120_000 });
+  },
+);
+
+test("a database whose objects are refused again and again is tried less and less, and holds no other one up", async ({
   cluster,
 }) => {
-  const { api } = cluster;
-  const name = `${cluster.namespace}-gone`;
-  await api.create({ apiVersion: "v1", kind: "Namespace", metadata: { name } });
-  // It has rights everywhere and looks into that namespace alone: other tests have operators of their own.
-  await cluster.startOperator({ isClusterWide: true, flags: [`--namespaces=${name}`] });
-  await api.apply({ ...database("metrics"), metadata: { name: "metrics", namespace: name } });
-  await api.waitFor({ ...at(cluster, "StatefulSet", "metrics"), namespace: name }, "to be there", () => true);
-  await api.delete({ apiVersion: "v1", kind: "Namespace", name });
-  await api.call("DELETE", `/api/v1/namespaces/${name}/pods?gracePeriodSeconds=0`);
-  // A claim that a pod has used is kept by Kubernetes' own finalizer until the pod is gone.
-  await api.waitForAbsence({ apiVersion: "v1", kind: "Namespace", name }, { timeoutMs: 120_000 });
+  const { api, namespace, proxy } = cluster;
+  await cluster.startOperator({ flags: ["--workers=2"] });
+  const isNoisy = { namespace, isWrite: true, where: ({ info }: RecordedRequest) => /\bnoisy\b/.test(info.name) };
+  const refused = proxy.inject(isNoisy, { kind: "status", code: 500 }, { times: Infinity });
+  await cluster.apply(database("noisy"));
+  await until("the first refusal", () => (refused.hits > 0 ? true : undefined), PATIENCE);
+  const names = Array.from({ length: 10 }, (_, i) => `calm-${i}`);
+  const before = refused.hits;
+  for (const name of names) await cluster.apply(database(name));
+  for (const name of names) await api.waitFor(at(cluster, "TimeSeriesDB", name), "to be ready", isReady, PATIENCE);
+  // Each try is a write for each of its objects, and after seven tries a minute has passed.
+  expect(refused.hits - before).toBeLessThan(100);
+  refused.remove();
+  await api.waitFor(at(cluster, "TimeSeriesDB", "noisy"), "to be ready once it may be", isReady, PATIENCE);
 });
+
+const isReady = (object: KubeObject): boolean => condition(object, "Ready")?.["status"] === "True";
