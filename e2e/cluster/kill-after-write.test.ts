@@ -130,7 +130,10 @@ test("killed after any of its writes, the operator ends where a life without acc
     deaths.push(...cut.deaths);
     console.log(`${when}: the same end`);
   };
-  const shares = Array.from({ length: STRIDE }, (_, of) => new Set(whole.writes.filter((_, i) => i % STRIDE === of)));
+  const shares = Array.from(
+    { length: STRIDE },
+    (_, share) => new Set(whole.writes.filter((_write, i) => i % STRIDE === share)),
+  );
   const lane = async (): Promise<void> => {
     for (let share = shares.shift(); share !== undefined; share = shares.shift()) await check(share);
   };
