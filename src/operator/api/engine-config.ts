@@ -4,7 +4,7 @@
  * not among them.
  */
 import { z } from "zod";
-import { withRules } from "./rules.ts";
+import { spelt, withRules } from "./rules.ts";
 
 export interface EngineKey {
   /** In the engine's file: section and key. */
@@ -16,12 +16,24 @@ const SIZE_PATTERN = /^[0-9]{1,15}(\.[0-9]{1,3})?([kKmMgG][iI]?[bB]?|[bB])?$/;
 const DURATION_PATTERN = /^([0-9]{1,4}d)?([0-9]{1,5}h)?([0-9]{1,7}m)?([0-9]{1,9}s)?([0-9]{1,12}ms)?$/;
 
 const duration = (what: string) =>
-  withRules(z.string().min(2).max(32).regex(DURATION_PATTERN).describe(`${what}, such as 30s or 1h30m.`), {
-    cel: "self.matches('[1-9]')",
-    message: "must be longer than 0",
-    holds: (value) => /[1-9]/.test(value),
-  });
-const size = (what: string) => z.string().min(1).max(32).regex(SIZE_PATTERN).describe(`${what}, such as 256MB.`);
+  withRules(
+    spelt(
+      z.string().min(2).max(32).describe(`${what}, such as 30s or 1h30m.`),
+      DURATION_PATTERN,
+      "must be a duration such as 30s or 1h30m",
+    ),
+    {
+      cel: "self.matches('[1-9]')",
+      message: "must be longer than 0",
+      holds: (value) => /[1-9]/.test(value),
+    },
+  );
+const size = (what: string) =>
+  spelt(
+    z.string().min(1).max(32).describe(`${what}, such as 256MB.`),
+    SIZE_PATTERN,
+    "must be a size such as 256MB or 1GB",
+  );
 const count = (what: string, min: number, max: number) => z.number().int().min(min).max(max).describe(`${what}.`);
 const choice = <const C extends readonly [string, ...string[]]>(what: string, choices: C) =>
   z.enum(choices).describe(`${what}.`);

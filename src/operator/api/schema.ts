@@ -9,7 +9,7 @@
 import { z } from "zod";
 import { engineConfig } from "./engine-config.ts";
 import { compareQuantities, parseQuantity, QUANTITY_PATTERN } from "./quantity.ts";
-import { withRules, withTransitions } from "./rules.ts";
+import { spelt, withRules, withTransitions } from "./rules.ts";
 
 export const GROUP = "tsdb.dev";
 export const VERSION = "v1";
@@ -42,7 +42,7 @@ const labels = z.record(
 /** Anything of Kubernetes' own that is passed on as it is. */
 const opaque = z.looseObject({}).meta({ "x-kubernetes-preserve-unknown-fields": true });
 
-const quantity = z.string().min(1).max(32).regex(QUANTITY_PATTERN);
+const quantity = spelt(z.string().min(1).max(32), QUANTITY_PATTERN, "must be a quantity such as 10Gi or 500Mi");
 
 /** As Kubernetes writes resources: `cpu: 1` and `cpu: 500m` are both common. */
 const numberOrQuantity = z
@@ -51,7 +51,8 @@ const numberOrQuantity = z
 
 export const DURATION_PATTERN =
   /^([0-9]{1,2}y)?([0-9]{1,3}w)?([0-9]{1,4}d)?([0-9]{1,5}h)?([0-9]{1,7}m)?([0-9]{1,9}s)?([0-9]{1,12}ms)?$/;
-const duration = withRules(z.string().min(2).max(32).regex(DURATION_PATTERN), {
+const durationText = z.string().min(2).max(32);
+const duration = withRules(spelt(durationText, DURATION_PATTERN, "must be a duration such as 30d, 12h or 1d12h"), {
   cel: "self.matches('[1-9]')",
   message: "must be longer than 0",
   holds: (value) => /[1-9]/.test(value),
@@ -74,7 +75,7 @@ const storage = withTransitions(
           },
         ),
         {
-          cel: "quantity(self).compareTo(quantity(oldSelf)) >= 0",
+          cel: "!isQuantity(self) || quantity(self).compareTo(quantity(oldSelf)) >= 0",
           message: "a volume cannot shrink; make a new TimeSeriesDB with the size you want and copy the data over",
         },
       ),
@@ -104,11 +105,11 @@ const retention = z
   .object({
     time: duration.optional().describe("Samples older than this are deleted, such as 30d or 1y. Default: 30d."),
     size: withRules(
-      z
-        .string()
-        .min(2)
-        .max(32)
-        .regex(/^([1-9][0-9]?%|\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)(([KMGTPE]i)|[kMGTPE])?)$/),
+      spelt(
+        z.string().min(2).max(32),
+        /^([1-9][0-9]?%|\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)(([KMGTPE]i)|[kMGTPE])?)$/,
+        "must be a quantity such as 50Gi, or per cent of the volume such as 80%",
+      ),
       {
         cel: "!isQuantity(self) || quantity(self).isGreaterThan(quantity('0'))",
         message: "must be larger than 0",
