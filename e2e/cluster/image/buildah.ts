@@ -59,17 +59,21 @@ export class Buildah {
 
   /** Builds the Dockerfile; steps whose inputs did not change are taken from the build before. */
   build({ name, target, args }: BuildOptions): void {
-    this.#call([
-      "build",
-      "--isolation=chroot",
-      "--pull-never",
-      "--layers",
-      "--format=docker",
-      `--tag=${name}`,
-      ...(target === undefined ? [] : [`--target=${target}`]),
-      ...Object.entries(args).map(([key, value]) => `--build-arg=${key}=${value}`),
-      ".",
-    ]);
+    // Two at a time would both do what the second can take from the first.
+    this.#call(
+      [
+        "build",
+        "--isolation=chroot",
+        "--pull-never",
+        "--layers",
+        "--format=docker",
+        `--tag=${name}`,
+        ...(target === undefined ? [] : [`--target=${target}`]),
+        ...Object.entries(args).map(([key, value]) => `--build-arg=${key}=${value}`),
+        ".",
+      ],
+      ["flock", join(cacheFolder, ".lock")],
+    );
   }
 
   /** Writes the image to a file that `ctr images import` and `docker load` read, under the name that pods will use. */
@@ -104,8 +108,9 @@ export class Buildah {
     }
   }
 
-  #call(args: readonly string[]): string {
-    return run("buildah", [...this.#store, ...args], { cwd: root });
+  #call(args: readonly string[], wrapper: readonly string[] = []): string {
+    const [command, ...rest] = [...wrapper, "buildah", ...this.#store, ...args];
+    return run(command!, rest, { cwd: root });
   }
 }
 

@@ -14,6 +14,7 @@ import { ClusterWithNode, nodeObstacle } from "../node/node.ts";
 import { Api, condition, field, type KubeObject, type Reference } from "../support/api.ts";
 import { CHART, helm, kubectl } from "../support/helm.ts";
 import { buildPrograms } from "../support/programs.ts";
+import { keepAuditLog } from "../support/test-cluster.ts";
 import { Ledger } from "./ledger.ts";
 import { pathSeenBy, podState, processOf, type PodState } from "./pod.ts";
 import { prometheusImage, prometheusObjects } from "./prometheus.ts";
@@ -66,6 +67,7 @@ afterAll(async () => {
   if (obstacle !== undefined) return;
   await ledger?.stop();
   api?.close();
+  if (cluster !== undefined) keepAuditLog(cluster.plane);
   await cluster?.stop();
   await workspace?.close({ failed: hasFailed });
 }, 300_000);

@@ -127,7 +127,7 @@ export class TestCluster {
 }
 
 /** For audit.test.ts, which looks at what all tests did. */
-function keepAuditLog({ auditLog }: ControlPlane): void {
+export function keepAuditLog({ auditLog }: ControlPlane): void {
   copyFileSync(auditLog, join(suite().folder, "audit", `${randomUUID()}.log`));
 }
 
