@@ -154,8 +154,6 @@ test("what is not there and what is not served are told apart", async ({ cluster
   const { namespace } = cluster;
   await using it = ownClient(cluster);
   expect(await it.client.get(RESOURCES.configMap, { namespace, name: "none" })).toBeUndefined();
-  expect(await it.client.serves(RESOURCES.serviceMonitor)).toBe(false);
-  expect(await it.client.serves(RESOURCES.statefulSet)).toBe(true);
   expect(await refusal(it.client.list(RESOURCES.serviceMonitor, { namespace }))).toMatchObject({ isNotServed: true });
 });
 

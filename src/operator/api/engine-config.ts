@@ -78,5 +78,3 @@ export const engineConfig = z
     },
   )
   .describe("Settings of the engine; absent ones have its defaults.");
-
-export type EngineConfig = z.output<typeof engineConfig>;

@@ -8,7 +8,7 @@
  */
 import { z } from "zod";
 import { engineConfig } from "./engine-config.ts";
-import { compareQuantities, parseQuantity, QUANTITY_PATTERN } from "./quantity.ts";
+import { parseQuantity, QUANTITY_PATTERN } from "./quantity.ts";
 import { spelt, withRules, withTransitions } from "./rules.ts";
 
 export const GROUP = "tsdb.dev";
@@ -248,6 +248,3 @@ export const specSchema = withRules(
 );
 
 export type Spec = z.output<typeof specSchema>;
-
-/** Whether a change of size is allowed: what the CRD's transition rule says. */
-export const mayResize = (from: string, to: string): boolean => compareQuantities(to, from) >= 0;

@@ -212,23 +212,6 @@ export class ClusterClient {
     }
   }
 
-  /** Whether the cluster has the resource: those of others come and go with their CustomResourceDefinitions. */
-  async serves(type: ResourceType, options: CallOptions = {}): Promise<boolean> {
-    const request: ApiRequest = {
-      ...requestOf("get", `ask for the resources of ${apiVersionOf(type)}`, type, "", "", options),
-      resource: "apiresources",
-      path: groupPath(type),
-    };
-    try {
-      const { resources } = (await this.#transport.call(request)) as { readonly resources?: unknown };
-      if (!Array.isArray(resources)) throw badAnswer(request.action, "what the API server answered is no list");
-      return resources.some((resource: { readonly name?: unknown } | null) => resource?.name === type.plural);
-    } catch (error) {
-      if (error instanceof ClusterError && (error.isNotServed || error.isNotFound)) return false;
-      throw error;
-    }
-  }
-
   async #apply(object: KubeObject, subresource: "" | "status", options: CallOptions): Promise<KubeObject> {
     const { type, key } = targetOf(object);
     const { metadata } = object;

@@ -4,15 +4,6 @@
  */
 import { TsdbError } from "../../base/errors.ts";
 
-/** Reasons of ours, next to those of Kubernetes. */
-export type LocalReason =
-  | "ConnectionFailed" // refused, reset, no such host, TLS
-  | "Timeout" // no whole answer in time; Kubernetes has the reason too
-  | "BadAnswer" // an answer that is no JSON, is cut short, or is no object
-  | "NoCredentials" // the kubeconfig's token, certificate or plug-in failed
-  | "NotLeader" // a write that was not sent, because another may be leading
-  | "Canceled"; // by whoever asked
-
 /** One of the faults that a refusal lists. */
 export interface ErrorCause {
   readonly reason?: string;
@@ -23,6 +14,16 @@ export interface ErrorCause {
 export interface ClusterErrorFields {
   /** HTTP status, also of an ERROR event in a watch; 0 when there was no answer. */
   readonly status: number;
+  /**
+   * Of Kubernetes; or one of ours, where the status is 0:
+   *
+   *   ConnectionFailed   refused, reset, no such host, TLS
+   *   Timeout            no whole answer in time; Kubernetes has the reason too
+   *   BadAnswer          an answer that is no JSON, is cut short, or is no object
+   *   NoCredentials      the kubeconfig's token, certificate or plug-in failed
+   *   NotLeader          a write that was not sent, because another may be leading
+   *   Canceled           by whoever asked
+   */
   readonly reason: string;
   /** What the API server said, or what happened instead. */
   readonly detail: string;

@@ -342,21 +342,6 @@ test("a server behind a path is found there", async () => {
   expect(server.arrived[0]!.path).toBe("/k8s/clusters/c-1/api/v1/namespaces/monitoring/services/metrics");
 });
 
-test("a resource is served when the API server lists it", async () => {
-  await using server = await ScriptedServer.start(
-    json(200, { kind: "APIResourceList", resources: [{ name: "servicemonitors" }, { name: "podmonitors" }] }),
-    json(200, { kind: "APIResourceList", resources: [] }),
-    plain(404, "404 page not found"),
-    status(503, "ServiceUnavailable"),
-  );
-  await using it = clientOf(server);
-  expect(await it.client.serves(RESOURCES.serviceMonitor)).toBe(true);
-  expect(await it.client.serves(RESOURCES.serviceMonitor)).toBe(false);
-  expect(await it.client.serves(RESOURCES.serviceMonitor)).toBe(false);
-  expect(await errorOf(it.client.serves(RESOURCES.serviceMonitor))).toMatchObject({ status: 503 });
-  expect(server.arrived[0]!.path).toBe("/apis/monitoring.coreos.com/v1");
-});
-
 const events = (...lines: readonly (object | string)[]): string =>
   lines.map((line) => `${typeof line === "string" ? line : JSON.stringify(line)}\n`).join("");
 const pod = (name: string, resourceVersion: string): object => ({ kind: "Pod", metadata: { name, resourceVersion } });
