@@ -94,6 +94,12 @@ const settingsFor = (defaultImage: string) =>
       "15s",
       "Time between two questions to each member how it is (/-/state on port 8081)",
     ),
+    relistIntervalMs: setting(
+      "relist-interval",
+      durationMs,
+      "10m",
+      "Time between two lists of everything, which find what a watch has failed to tell, and two looks at each database",
+    ),
     metricsListen: setting(
       "metrics-listen",
       optionalListenAddress,

@@ -131,6 +131,7 @@ class Operator {
       // Each database may ask for one, or have had one.
       onServed: () => controller.addAll(),
       metrics: clusterMetrics,
+      times: { auditMs: config.relistIntervalMs },
     });
     const controller = new Controller({
       client,
@@ -140,6 +141,7 @@ class Operator {
       world: new World(cache),
       workers: config.workers,
       stateIntervalMs: config.stateIntervalMs,
+      lookIntervalMs: config.relistIntervalMs,
       askEngine,
       onRun: reconcileMetrics.onRun,
       onUnstableField: reconcileMetrics.onUnstableField,

@@ -17,6 +17,7 @@ test("without flags everything has its default", () => {
     leaseName: "tsdb-operator",
     workers: 8,
     stateIntervalMs: 15_000,
+    relistIntervalMs: 600_000,
     metricsListen: { host: "", port: 8080 },
     kubeconfig: undefined,
     context: undefined,

@@ -14,15 +14,11 @@ export interface Moment {
   readonly namespace: string | undefined;
 }
 
-export const momentOf = (
-  items: readonly KubeObject[],
-  resourceVersion: string,
-  namespace: string | undefined,
-): Moment => ({
-  resourceVersion,
-  versions: new Map(items.map((item) => [keyText(keyOf(item)), item.metadata.resourceVersion])),
-  namespace,
-});
+/** All that an audit keeps of an object. */
+export const versionOf = (object: KubeObject): readonly [key: string, resourceVersion: string | undefined] => [
+  keyText(keyOf(object)),
+  object.metadata.resourceVersion,
+];
 
 /**
  * Keys that the store has in an older version than the list, not at all, or still.

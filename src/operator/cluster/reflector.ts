@@ -12,12 +12,14 @@
 import type { Clock, Timer } from "../../base/clock.ts";
 import type { Logger } from "../../base/logger.ts";
 import { messageOf } from "../../base/errors.ts";
-import { missing, momentOf } from "./audit.ts";
+import { missing, versionOf } from "./audit.ts";
+import type { Moment } from "./audit.ts";
 import type { ClusterClient, ListPage } from "./client.ts";
 import { pause } from "./deadline.ts";
 import { ClusterError } from "./errors.ts";
 import { compareResourceVersions, keyOf, keyText } from "./objects.ts";
 import type { KubeObject } from "./objects.ts";
+import { cachedOf } from "./store.ts";
 import type { Store } from "./store.ts";
 import type { WatchEvent } from "./watch-stream.ts";
 
@@ -74,8 +76,8 @@ export const REFLECTOR_TIMES: ReflectorTimes = {
 export type WatchEnd = "timeout" | "silent" | "gone" | "garbage" | "failed" | "audit";
 export type ListReason = "start" | "gone" | "garbage" | "refused" | "missed" | "audit";
 
-/** Objects a page: a page is parsed in one go, and must not hold up the lease. */
-const PAGE_OBJECTS = 500;
+/** Objects a page: a page is parsed in one go, and must neither hold up the lease nor fill the memory. */
+const PAGE_OBJECTS = 250;
 /** What has lived so long has worked: the next failure is a first one. */
 const WORKED_MS = 10_000;
 /** Failures in a row after which a server that answers is no longer asked for the same again. */
@@ -253,7 +255,7 @@ export class Reflector {
   async #list(): Promise<void> {
     const { store, namespace, onList } = this.#options;
     onList?.(this.#listReason);
-    const { items, resourceVersion } = await this.#pages();
+    const { items, resourceVersion } = await this.#pages(cachedOf);
     // No list is older than what was seen before it, unless the server has lost its past.
     const isReset = isOlder(resourceVersion, this.#seen);
     store.replace({ items, resourceVersion, namespace, isReset });
@@ -262,16 +264,16 @@ export class Reflector {
     this.#heard(resourceVersion);
   }
 
-  /** All objects of one moment. */
-  async #pages(): Promise<{ items: KubeObject[]; resourceVersion: string }> {
+  /** What is to be kept of all objects of one moment. The rest of a page is dropped before the next one comes. */
+  async #pages<T>(kept: (object: KubeObject) => T): Promise<{ items: T[]; resourceVersion: string }> {
     const { client, store, namespace, labelSelector } = this.#options;
     const options = { namespace, labelSelector, signal: this.#stop.signal };
-    const items: KubeObject[] = [];
+    const items: T[] = [];
     let page: ListPage | undefined;
     try {
       do {
         page = await client.list(store.type, { ...options, limit: PAGE_OBJECTS, continueToken: page?.continueToken });
-        items.push(...page.items);
+        for (const object of page.items) items.push(kept(object));
       } while (page.continueToken !== undefined);
       return { items, resourceVersion: page.resourceVersion };
     } catch (error) {
@@ -279,7 +281,7 @@ export class Reflector {
       if (page === undefined || !(error instanceof ClusterError && error.isGone)) throw error;
     }
     const { items: all, resourceVersion } = await client.list(store.type, options);
-    return { items: [...all], resourceVersion };
+    return { items: all.map(kept), resourceVersion };
   }
 
   async #watch(resourceVersion: string): Promise<void> {
@@ -358,10 +360,10 @@ export class Reflector {
     const seenBefore = this.#seen;
     const removed = (this.#removed = new Set());
     onList?.("audit");
-    let moment;
+    let moment: Moment;
     try {
-      const { items, resourceVersion } = await this.#pages();
-      moment = momentOf(items, resourceVersion, namespace);
+      const { items, resourceVersion } = await this.#pages(versionOf);
+      moment = { resourceVersion, versions: new Map(items), namespace };
     } catch (error) {
       // The watch has its own view of the server's health, and the next audit comes.
       return log.debug({ resource: store.type.plural, error }, "cannot list for an audit");

@@ -23,9 +23,15 @@ export interface StoreOptions {
   readonly onChange: (owner: string) => void;
 }
 
+/** An object as it is kept. */
+export const cachedOf = (object: KubeObject): Cached => ({
+  object: withoutManagedFields(object),
+  owned: ownedFields(object),
+});
+
 /** What a list says about the objects of one namespace, or of all. */
 export interface Listing {
-  readonly items: readonly KubeObject[];
+  readonly items: readonly Cached[];
   readonly resourceVersion: string;
   readonly namespace?: string | undefined;
   /** The server has lost what it had, as after a restore from a backup: what is newer here does not exist any more. */
@@ -67,7 +73,7 @@ export class Store {
     const text = keyText(keyOf(object));
     const known = this.#objects.get(text);
     if (known !== undefined && !isNewer(object, known.object)) return;
-    this.#set(text, known, { object: withoutManagedFields(object), owned: ownedFields(object) });
+    this.#set(text, known, cachedOf(object));
   }
 
   /** An object that is gone, as it was in the end. */
@@ -81,13 +87,14 @@ export class Store {
   /** Everything of a namespace, or of all, at one moment: what is not in it is gone, unless it is younger. */
   replace({ items, resourceVersion, namespace, isReset }: Listing): void {
     const listed = new Set<string>();
-    for (const object of items) {
+    for (const item of items) {
+      const { object } = item;
       const text = keyText(keyOf(object));
       listed.add(text);
       const known = this.#objects.get(text);
       const isSame = known?.object.metadata.resourceVersion === object.metadata.resourceVersion;
       if (known !== undefined && !isReset && (isSame || !isNewer(object, known.object))) continue;
-      this.#set(text, known, { object: withoutManagedFields(object), owned: ownedFields(object) });
+      this.#set(text, known, item);
     }
     for (const [text, known] of this.#objects) {
       if (listed.has(text) || (namespace !== undefined && known.object.metadata.namespace !== namespace)) continue;

@@ -2,7 +2,7 @@
  * The operator at work, while it leads: what changes in the cluster adds the key of a database to the queue, and workers take
  * keys from there. While another leads, it only watches, and so begins with full stores when its turn comes.
  */
-import type { Clock, Timer } from "../../base/clock.ts";
+import type { Timer } from "../../base/clock.ts";
 import type { Logger } from "../../base/logger.ts";
 import { nextTurn } from "../../base/turn.ts";
 import { ClusterError } from "../cluster/errors.ts";
@@ -21,14 +21,13 @@ export interface ControllerOptions extends Pick<
   /** Databases that are worked on at once. */
   readonly workers: number;
   readonly stateIntervalMs: number;
+  /** Every database is looked at once in a while, whatever was missed: it costs no request when all is well. */
+  readonly lookIntervalMs: number;
   readonly askEngine: EngineStatesOptions["ask"];
   readonly onRun: (outcome: RunOutcome, durationMs: number) => void;
 }
 
 export type RunOutcome = "done" | "failed";
-
-/** Every database is looked at once in a while, whatever was missed: it costs no request when all is well. */
-const LOOK_AT_ALL_MS = 600_000;
 
 export class Controller {
   readonly #options: ControllerOptions;
@@ -68,7 +67,7 @@ export class Controller {
     this.#isActive = true;
     this.addAll();
     this.#engineStates.start();
-    this.#lookAtAllLater(this.#options.clock);
+    this.#lookAtAllLater();
   }
 
   /** Something of a database has changed. */
@@ -106,10 +105,11 @@ export class Controller {
     }
   }
 
-  #lookAtAllLater(clock: Clock): void {
-    this.#timer = clock.after(LOOK_AT_ALL_MS, () => {
+  #lookAtAllLater(): void {
+    const { clock, lookIntervalMs } = this.#options;
+    this.#timer = clock.after(lookIntervalMs, () => {
       this.addAll();
-      this.#lookAtAllLater(clock);
+      this.#lookAtAllLater();
     });
   }
 }

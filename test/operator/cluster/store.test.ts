@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { RESOURCES } from "../../../src/operator/cluster/objects.ts";
 import type { KubeObject } from "../../../src/operator/cluster/objects.ts";
-import { Store } from "../../../src/operator/cluster/store.ts";
+import { cachedOf, Store } from "../../../src/operator/cluster/store.ts";
 
 function store(): { store: Store; changed: () => string[] } {
   let changes: string[] = [];
@@ -70,7 +70,7 @@ test("nothing goes back in time: neither by an event that is late nor by a list 
   expect(known()).toBe("10");
   it.remove(service("x", "9", "metrics"));
   expect(known()).toBe("10");
-  it.replace({ items: [service("x", "8", "metrics")], resourceVersion: "9", isReset: false });
+  it.replace({ items: [cachedOf(service("x", "8", "metrics"))], resourceVersion: "9", isReset: false });
   expect(known()).toBe("10");
   it.replace({ items: [], resourceVersion: "9", isReset: false });
   expect(known()).toBe("10");
@@ -84,7 +84,7 @@ test("after the server itself went back, its list counts", () => {
   const { store: it } = store();
   it.put(service("x", "10"));
   it.put(service("y", "11"));
-  it.replace({ items: [service("x", "5")], resourceVersion: "6", isReset: true });
+  it.replace({ items: [cachedOf(service("x", "5"))], resourceVersion: "6", isReset: true });
   expect(Array.from(it.all(), ({ object }) => object.metadata.resourceVersion)).toEqual(["5"]);
 });
 
@@ -117,7 +117,7 @@ test("what belongs to an owner is what a search through everything finds", () =>
         const object = service(name, String(i + 1), owner);
         if (act === "put") it.put(object);
         else if (act === "remove") it.remove(object);
-        else it.replace({ items: [object], resourceVersion: String(i + 1), isReset: false });
+        else it.replace({ items: [cachedOf(object)], resourceVersion: String(i + 1), isReset: false });
         for (const one of ["p", "q"])
           expect(names(it, one).sort()).toEqual(
             Array.from(it.all(), (cached) => cached.object.metadata)
