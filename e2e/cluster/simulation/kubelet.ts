@@ -165,6 +165,7 @@ export class SimulatedKubelet {
         started: isRunning,
         restartCount: plan === "crash-looping" ? 5 : 0,
         state: stateOf(plan, image),
+        ...(plan === "crash-looping" && { lastState: { terminated: CRASH } }),
       })),
     });
   }
@@ -210,6 +211,16 @@ const microTime = (date: Date): string => date.toISOString().replace("Z", "000Z"
 
 /** Times mean nothing here; one that stands still makes the same report the same bytes. */
 const SOME_TIME = "2026-01-01T00:00:00Z";
+
+/** How a container of a crashing pod ended: with the end of its log, as the pods' template asks for. */
+export const LAST_WORDS = "the simulated database has had enough";
+const CRASH = {
+  exitCode: 1,
+  reason: "Error",
+  message: `...ort":8080}\n${JSON.stringify({ level: "error", time: SOME_TIME, msg: LAST_WORDS })}\n`,
+  startedAt: SOME_TIME,
+  finishedAt: SOME_TIME,
+};
 
 function stateOf(plan: Plan, image: string): object {
   if (plan === "crash-looping")

@@ -229,6 +229,9 @@ export class ControlPlane {
       `--controllers=${this.#options.network === undefined ? WITHOUT_PODS : WITH_PODS}`,
       "--allocate-node-cidrs=false",
       "--profiling=false",
+      // Its own limit of 20 requests a second would have a thousand pods wait for minutes.
+      "--kube-api-qps=1000",
+      "--kube-api-burst=2000",
       ...(this.#options.controllerFlags ?? []),
     ]);
     this.#controllerManager = manager;

@@ -71,7 +71,7 @@ export async function startOperator(cluster: TestCluster, options: OperatorOptio
 }
 
 /** As install.yaml does it, for one namespace or for all. */
-async function grantRights({ api, namespace }: TestCluster, isClusterWide: boolean): Promise<void> {
+export async function grantRights({ api, namespace }: TestCluster, isClusterWide = false): Promise<void> {
   const metadata = { name: SERVICE_ACCOUNT, namespace };
   const rbac = "rbac.authorization.k8s.io";
   const bound = (kind: "Role" | "ClusterRole", name: string, rules: readonly object[]): readonly KubeObject[] => {
