@@ -1,9 +1,9 @@
 /**
- * Images built as root without a daemon, in a store of our own outside the tree. `RUN` steps are run in a chroot: neither
- * namespaces nor cgroups are asked for, which the machines of the tests do not all give.
+ * Images built as root without a daemon, in a store of our own outside the tree. `RUN` steps are run in a chroot: they need
+ * neither cgroups nor a network of their own.
  */
-import { existsSync, mkdirSync, rmSync } from "node:fs";
-import { homedir } from "node:os";
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { root, run } from "../support/run.ts";
 
@@ -88,12 +88,16 @@ export class Buildah {
     return (JSON.parse(this.#call(["inspect", "--type=image", image])) as { readonly Docker: ImageConfig }).Docker;
   }
 
-  /** Hands out the image's files, which must not be changed. */
+  /** Hands out a copy of the image's files, with their owners. */
   withFiles(image: string, look: (tree: string) => void): void {
     const container = this.#call(["from", "--pull-never", image]).trim();
+    const tree = mkdtempSync(join(tmpdir(), "tsdb-image-"));
     try {
-      look(this.#call(["mount", container]).trim());
+      const mount = ["buildah", ...this.#store, "mount", container];
+      run("unshare", ["--mount", "sh", "-euc", 'tree=$1; shift; cp -a "$("$@")/." "$tree"', "sh", tree, ...mount]);
+      look(tree);
     } finally {
+      rmSync(tree, { recursive: true, force: true });
       this.#call(["rm", container]);
     }
   }
@@ -108,9 +112,9 @@ export class Buildah {
     }
   }
 
+  /** With mounts of its own, which end with it, however it ends. */
   #call(args: readonly string[], wrapper: readonly string[] = []): string {
-    const [command, ...rest] = [...wrapper, "buildah", ...this.#store, ...args];
-    return run(command!, rest, { cwd: root });
+    return run("unshare", ["--mount", ...wrapper, "buildah", ...this.#store, ...args], { cwd: root });
   }
 }
 
