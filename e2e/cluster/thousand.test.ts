@@ -49,9 +49,9 @@ const asked = ({ plane }: TestCluster): AuditEvent[] =>
   auditEvents(plane!.auditLog).filter(({ user }) => user.endsWith(`:${SERVICE_ACCOUNT}`));
 
 /** How often every resource was listed anew, by the operator's own count. */
-async function relists({ metric }: Operator): Promise<number> {
+async function relists(operator: Operator): Promise<number> {
   const resources = WATCHED.filter(({ isOptional }) => isOptional !== true).map(({ type }) => type.plural);
-  const of = (resource: string) => metric("tsdb_operator_lists_total", { resource, reason: "audit" });
+  const of = (resource: string) => operator.metric("tsdb_operator_lists_total", { resource, reason: "audit" });
   return Math.min(...(await Promise.all(resources.map(of))));
 }
 
