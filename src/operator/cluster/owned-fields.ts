@@ -16,7 +16,27 @@ export function ownedFields({ metadata }: KubeObject, manager = FIELD_MANAGER): 
     .map(({ fieldsV1 }) => fieldsV1 ?? NOTHING);
   // There is one entry as a rule; an API version that was left behind may have one of its own. What an update under our
   // name set, no apply takes away.
-  return trees.reduce(merged, NOTHING);
+  return shared(trees.reduce(merged, NOTHING));
+}
+
+/**
+ * Objects of a kind own the same fields as a rule, so each branch is kept once, and not for every object: these trees would be
+ * half of what a store holds. Metadata names its owner's uid, and is different each time.
+ */
+const branches = new Map<string, OwnedFields>();
+const BRANCHES_MAX = 1_000;
+
+function shared(tree: OwnedFields): OwnedFields {
+  if (branches.size > BRANCHES_MAX) branches.clear();
+  const once = (branch: OwnedFields): OwnedFields => {
+    const text = JSON.stringify(branch);
+    const known = branches.get(text);
+    if (known === undefined) branches.set(text, branch);
+    return known ?? branch;
+  };
+  return Object.fromEntries(
+    Object.entries(tree).map(([key, branch]) => [key, key === "f:metadata" ? branch : once(branch)]),
+  );
 }
 
 function merged(a: OwnedFields, b: OwnedFields): OwnedFields {

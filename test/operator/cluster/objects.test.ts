@@ -10,7 +10,7 @@ import {
   secondTime,
   typeOf,
 } from "../../../src/operator/cluster/objects.ts";
-import { ownedFields, withoutManagedFields } from "../../../src/operator/cluster/owned-fields.ts";
+import { FIELD_MANAGER, ownedFields, withoutManagedFields } from "../../../src/operator/cluster/owned-fields.ts";
 
 test("an object's resource is found by its apiVersion and kind, and what is none of ours is a bug", () => {
   for (const type of Object.values(RESOURCES))
@@ -63,4 +63,17 @@ test("what the operator owns is what it applied, without its status, what was up
   expect(ownedFields(object)).toEqual({ "f:spec": { "f:ports": { ".": {} }, "f:selector": {} } });
   expect(ownedFields({ ...object, metadata: { name: "metrics" } })).toEqual({});
   expect(withoutManagedFields(object)).toEqual({ apiVersion: "v1", kind: "Service", metadata: { name: "metrics" } });
+});
+
+test("what many objects own alike is kept once", () => {
+  const owned = (uid: string, ...fields: readonly string[]) => {
+    const spec = Object.fromEntries(fields.map((field) => [`f:${field}`, {}]));
+    const fieldsV1 = { "f:metadata": { "f:ownerReferences": { [`k:{"uid":"${uid}"}`]: {} } }, "f:spec": spec };
+    const managedFields = [{ manager: FIELD_MANAGER, operation: "Apply", fieldsV1 }];
+    return ownedFields({ apiVersion: "v1", kind: "Service", metadata: { name: uid, managedFields } });
+  };
+  const [one, other, third] = [owned("a", "ports"), owned("b", "ports"), owned("c", "ports", "type")];
+  expect(one["f:spec"]).toBe(other["f:spec"]);
+  expect(third["f:spec"]).toEqual({ "f:ports": {}, "f:type": {} });
+  expect(other["f:metadata"]).toEqual({ "f:ownerReferences": { 'k:{"uid":"b"}': {} } });
 });
