@@ -15,7 +15,7 @@ const main = fileURLToPath(new URL("main.ts", import.meta.url));
 
 /** In a folder of its own, besides one that the tester may have running. */
 const command = (folder: string, ...args: readonly string[]): string =>
-  run(process.execPath, [main, ...args], { env: { TMPDIR: folder } });
+  run(process.execPath, [main, ...args], { env: { TMPDIR: folder, TSDB_CLUSTER_OWNER: String(process.pid) } });
 
 /** Processes, mounts, loop devices and interfaces of a folder's cluster, whose addresses begin with 10.N. */
 function leftovers(folder: string, n: string): readonly string[] {

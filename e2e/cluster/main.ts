@@ -8,7 +8,7 @@
  *   npm run cluster -- status        whether one runs, and its kubeconfig
  *   npm run cluster -- stop          ends it and removes what it kept
  *
- * One for each user and machine; its folder is named when it starts.
+ * One for each user and machine; its folder is named when it starts. With TSDB_CLUSTER_OWNER=PID it ends with that process.
  */
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -36,11 +36,15 @@ const log = join(home, "cluster.log");
 function running(): State | undefined {
   if (!existsSync(stateFile)) return undefined;
   const state = JSON.parse(readFileSync(stateFile, "utf8")) as State;
+  return isAlive(state.pid) ? state : undefined;
+}
+
+function isAlive(pid: number): boolean {
   try {
-    process.kill(state.pid, 0);
-    return state;
+    process.kill(pid, 0);
+    return true;
   } catch {
-    return undefined;
+    return false;
   }
 }
 
@@ -83,7 +87,12 @@ async function start(isPlaneOnly: boolean): Promise<void> {
 /** What the process does that outlives the command. */
 async function serve(obstacle: string | undefined): Promise<void> {
   const workspace = new Workspace("cluster");
-  const asked = new Promise((end) => process.on("SIGTERM", end).on("SIGINT", end));
+  const asked = new Promise((end) => {
+    process.on("SIGTERM", end).on("SIGINT", end);
+    // A test that is killed stops nothing any more.
+    const owner = process.env["TSDB_CLUSTER_OWNER"];
+    if (owner !== undefined) setInterval(() => void (isAlive(Number(owner)) || end(owner)), 1_000).unref();
+  });
   let cluster: ClusterWithNode | undefined;
   try {
     if (obstacle === undefined) cluster = await ClusterWithNode.start(workspace);
