@@ -1,12 +1,14 @@
 /** The command line of `tsdb-operator`. A command's code is loaded only when it is run: `crd` needs no cluster's client. */
 import { readFileSync } from "node:fs";
-import { Command, CommanderError } from "commander";
+import { CommanderError, type Command } from "commander";
 import { stringify } from "yaml";
-import { didYouMean } from "../base/did-you-mean.ts";
+import { commandOf } from "../base/command.ts";
 import { messageOf, TsdbError } from "../base/errors.ts";
 import { customResourceDefinition } from "./api/crd.ts";
 import { addOptions, readConfig } from "./config.ts";
 import { releaseImage, version } from "./release.ts";
+
+const PROGRAM = "tsdb-operator";
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
@@ -36,11 +38,11 @@ export async function runProgram(args: readonly string[], env: NodeJS.ProcessEnv
 }
 
 export function programFor(env: NodeJS.ProcessEnv, done: (exitCode: number) => void): Command {
-  const program = newCommand("tsdb-operator", "Looks after TimeSeriesDBs in a Kubernetes cluster")
+  const program = commandOf(PROGRAM, "", "Looks after TimeSeriesDBs in a Kubernetes cluster")
     .version(`tsdb-operator ${version} (Node ${process.versions.node})`, "-V, --version", "show the version")
     .helpCommand("help [COMMAND]", "show the help of a command")
     .addHelpText("afterAll", exitCodeHelp);
-  const runCommand = addOptions(newCommand("run", "Run the operator, as without a command"), releaseImage)
+  const runCommand = addOptions(commandOf(PROGRAM, "run", "Run the operator, as without a command"), releaseImage)
     .addHelpText("after", "\nA setting is taken from its flag, else its variable, else its default.")
     .action(async (_options, self: Command) => {
       const config = readConfig(flagsOf(self), env, releaseImage);
@@ -49,7 +51,7 @@ export function programFor(env: NodeJS.ProcessEnv, done: (exitCode: number) => v
     });
   program.addCommand(runCommand, { isDefault: true });
   program.addCommand(
-    newCommand("render", "Show the objects that would be made for the TimeSeriesDBs of a file")
+    commandOf(PROGRAM, "render", "Show the objects that would be made for the TimeSeriesDBs of a file")
       .requiredOption("-f, --file <FILE>", "YAML file; - is the standard input")
       .option("--default-image <IMAGE>", "image of a database that asks for none", releaseImage)
       .option("--installation <NAME>", "id of the installation", "tsdb-system/tsdb-operator")
@@ -61,7 +63,7 @@ export function programFor(env: NodeJS.ProcessEnv, done: (exitCode: number) => v
       .action(async (options: RenderOptions) => done(await renderFile(options))),
   );
   program.addCommand(
-    newCommand("crd", "Show the CustomResourceDefinition").action(() => {
+    commandOf(PROGRAM, "crd", "Show the CustomResourceDefinition").action(() => {
       process.stdout.write(stringify(customResourceDefinition(), { lineWidth: 0 }));
     }),
   );
@@ -87,31 +89,6 @@ async function renderFile({ file, ...facts }: RenderOptions): Promise<number> {
   process.stdout.write(rendered.text);
   for (const problem of rendered.problems) process.stderr.write(`${file}: ${problem}\n`);
   return rendered.problems.length === 0 ? 0 : EXIT_PROBLEMS;
-}
-
-function newCommand(name: string, summary: string): Command {
-  const call = name === "tsdb-operator" ? name : `tsdb-operator ${name}`;
-  const command = new Command(name);
-  return command
-    .summary(summary)
-    .description(`${summary}.`)
-    .helpOption("-h, --help", "show this help")
-    .helpCommand(false)
-    .exitOverride()
-    .allowExcessArguments(false)
-    .showSuggestionAfterError(false)
-    .showHelpAfterError(`      \`${call} --help\` lists what is allowed.`)
-    .configureOutput({ outputError: (text, write) => write(errorText(text, command)) });
-}
-
-/** Commander's complaint in our form, with a guess: its own takes the value after `=` for a part of the name. */
-function errorText(text: string, command: Command): string {
-  const [, what, given, rest] = /^error: unknown (option|command) '([^'=]+)[^']*'([^]*)$/.exec(text) ?? [];
-  if (what === undefined || given === undefined) return text.replace(/^error: /, "tsdb-operator: ");
-  const known =
-    what === "option" ? command.options.map(({ long }) => long ?? "") : command.commands.map((each) => each.name());
-  const guess = didYouMean(given, known);
-  return `tsdb-operator: unknown ${what} '${given}'${guess === undefined ? "" : `; did you mean ${guess}?`}${rest ?? ""}`;
 }
 
 /** By the names of the flags, which commander has in camel case. */

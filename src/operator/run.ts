@@ -10,6 +10,7 @@ import { Registry, collectDefaultMetrics } from "prom-client";
 import { systemClock } from "../base/clock.ts";
 import { messageOf } from "../base/errors.ts";
 import { createLogger, type ProcessLogger } from "../base/logger-pino.ts";
+import { exitOnBug, stopSignal } from "../base/process.ts";
 import { version } from "../tsdb/version.ts";
 import { askEngine } from "./ask-engine.ts";
 import { ClusterCache } from "./cluster/cache.ts";
@@ -35,9 +36,9 @@ export async function run(config: OperatorConfig): Promise<number> {
   const { logLevel: level, logFormat: format } = config;
   const color = process.stdout.isTTY && !process.env["NO_COLOR"];
   const log = await createLogger({ level, format, output: "stdout", color });
-  exitOnBug(log);
+  exitOnBug(log, () => process.exit(exitCodes.failed));
   try {
-    const stop = stopSignal(log);
+    const stop = stopSignal(log, () => process.exit(exitCodes.interrupted));
     const operator = await Operator.open(config, log);
     const ended = await Promise.race([operator.ended, stop]);
     log.info({ reason: ended }, "stopping");
@@ -222,34 +223,3 @@ const leaseProblems = ({ state, problem }: LeaseHolder): readonly string[] =>
 const BEGIN_LOOK_MS = 100;
 /** Of different texts; a server that makes up new ones must not fill the memory. */
 const WARNINGS_MAX = 100;
-
-/** Signals this close together are one key press: the terminal's, and those that parents pass on. */
-const SAME_PRESS_MS = 500;
-
-/** Resolves with the first signal that asks to stop; from then on another one ends the process at once. */
-function stopSignal(log: ProcessLogger): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    let firstMs: number | undefined;
-    const onSignal = (signal: NodeJS.Signals): void => {
-      const nowMs = systemClock.monotonicMs();
-      firstMs ??= nowMs;
-      resolve(signal);
-      if (nowMs - firstMs <= SAME_PRESS_MS) return;
-      log.warn({ signal }, "told to stop again: exiting at once");
-      log.flushNow();
-      process.exit(exitCodes.interrupted);
-    };
-    process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
-  });
-}
-
-/** Only a bug gets here. The state is unknown then, so nothing is tried but to say so. */
-function exitOnBug(log: ProcessLogger): void {
-  const die = (thrown: unknown): void => {
-    log.error({ error: thrown }, `internal error, exiting: ${messageOf(thrown)}`);
-    log.flushNow();
-    process.exit(exitCodes.failed);
-  };
-  process.on("uncaughtException", die);
-  process.on("unhandledRejection", die);
-}

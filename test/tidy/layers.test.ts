@@ -39,6 +39,7 @@ const cluster = /^src\/operator\/cluster\//;
 
 const layers: readonly Layer[] = [
   { files: /^src\/base\/logger-pino\.ts$/, imports: [base], packages: ["pino", "pino-pretty"] },
+  { files: /^src\/base\/command\.ts$/, imports: [base], packages: ["commander"] },
   { files: base, imports: [base] },
   // Matchers are words of the model, and their regular expressions RE2.
   { files: model, imports: [base], packages: ["re2js"] },

@@ -4,7 +4,8 @@
  */
 import { CommanderError, type Command } from "commander";
 import { version } from "../version.ts";
-import { exitCodeOf, newCommand, unknownText } from "./command.ts";
+import { unknownText } from "../../base/command.ts";
+import { exitCodeOf, newCommand } from "./command.ts";
 import { CommandError, exitCodeHelp, exitCodes, tell, type ExitCode } from "./exit.ts";
 
 interface CommandModule {

@@ -7,14 +7,14 @@
 import type { Command } from "commander";
 import { systemClock } from "../../base/clock.ts";
 import { messageOf, TsdbError } from "../../base/errors.ts";
-import { createLogger, type ProcessLogger } from "../../base/logger-pino.ts";
+import { createLogger } from "../../base/logger-pino.ts";
+import { exitOnBug, stopSignal } from "../../base/process.ts";
 import { formatListenAddress, type LoadedConfig } from "../config.ts";
 import { ConfigWatch } from "../config/watch.ts";
 import type { Server } from "../server.ts";
 import { version } from "../version.ts";
 import { newCommand } from "./command.ts";
 import { exitCodes, type ExitCode } from "./exit.ts";
-import { onStopSignals } from "./interrupt.ts";
 import { LiveConfig } from "./live-config.ts";
 import { addSettingOptions, configFromOptions } from "./settings-options.ts";
 
@@ -37,7 +37,7 @@ async function run(load: () => LoadedConfig): Promise<ExitCode> {
   const output = logging.output === "stdout" ? process.stdout : process.stderr;
   const color = output.isTTY && !process.env["NO_COLOR"];
   const log = await createLogger({ ...logging, color });
-  exitOnBug(log);
+  exitOnBug(log, () => process.exit(exitCodes.failed));
   log.info(
     {
       version,
@@ -52,7 +52,7 @@ async function run(load: () => LoadedConfig): Promise<ExitCode> {
   for (const warning of loaded.warnings) log.warn({}, warning);
   if (!loaded.config.wal.enabled) log.warn({}, "the write-ahead log is off: a crash loses what is only in memory");
 
-  const stop = stopSignal(log);
+  const stop = stopSignal(log, () => process.exit(exitCodes.interrupted));
   const live = new LiveConfig(loaded, load, log);
   const reload = (): void => {
     try {
@@ -88,26 +88,4 @@ async function run(load: () => LoadedConfig): Promise<ExitCode> {
     watch?.stop();
     await log.close();
   }
-}
-
-/** Resolves with the first signal that asks to stop; from then on another one ends the process at once. */
-function stopSignal(log: ProcessLogger): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    onStopSignals(resolve, (signal) => {
-      log.warn({ signal }, "told to stop again: exiting at once");
-      log.flushNow();
-      process.exit(exitCodes.interrupted);
-    });
-  });
-}
-
-/** Only a bug gets here. The state is unknown then, so nothing is tried but to say so. */
-function exitOnBug(log: ProcessLogger): void {
-  const die = (thrown: unknown): void => {
-    log.error({ error: thrown }, `internal error, exiting: ${messageOf(thrown)}`);
-    log.flushNow();
-    process.exit(exitCodes.failed);
-  };
-  process.on("uncaughtException", die);
-  process.on("unhandledRejection", die);
 }
