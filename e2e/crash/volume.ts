@@ -4,7 +4,7 @@
  * disk, and after the next mount all is gone that was not made durable before.
  */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, rmSync, statfsSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, rmSync, statfsSync, writeSync } from "node:fs";
 import { join } from "node:path";
 
 export interface Volume {
@@ -48,6 +48,8 @@ export function plainVolume(dir: string): Volume {
 const imageBytes: Readonly<Record<FileSystem, string>> = { ext4: "192M", xfs: "320M" };
 /** What a volume that is made larger gets: more than any reserve. */
 const GROWTH = "192M";
+/** More than a server writes between a look at the free space and the file that takes it. */
+const TAKEN_MEANWHILE_BYTES = 8 * 1024 * 1024;
 /** ext4 writes its journal every 5 s by itself: too good for a test of what was not synced. */
 const mountOptions: Readonly<Record<FileSystem, string>> = { ext4: "loop,commit=60", xfs: "loop" };
 
@@ -74,7 +76,9 @@ export function loopVolume(dir: string, type: FileSystem): Volume {
     },
     fill(leftBytes) {
       const { bavail, bsize } = statfsSync(mountPoint);
-      run("fallocate", "-l", String(bavail * bsize - leftBytes), ballast);
+      // Others write meanwhile: what is free at the look may be taken when it is asked for.
+      run("fallocate", "-l", String(bavail * bsize - Math.max(leftBytes, TAKEN_MEANWHILE_BYTES)), ballast);
+      if (leftBytes === 0) appendUntilFull(ballast);
     },
     relieve(how) {
       if (how === "free") return rmSync(ballast);
@@ -89,6 +93,18 @@ export function loopVolume(dir: string, type: FileSystem): Volume {
       rmSync(mountPoint, { recursive: true });
     },
   };
+}
+
+function appendUntilFull(path: string): void {
+  const piece = Buffer.alloc(4096);
+  const file = openSync(path, "a");
+  try {
+    for (;;) writeSync(file, piece);
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code !== "ENOSPC") throw thrown;
+  } finally {
+    closeSync(file);
+  }
 }
 
 function run(command: string, ...args: readonly string[]): string {

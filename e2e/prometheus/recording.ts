@@ -25,6 +25,8 @@ export interface Moments {
   readonly firstScrapeMs: number;
   /** When the synthetic target fails. */
   readonly outageMs: number;
+  /** Just before scraping stops: the synthetic target has been scraped and shows all that it has. */
+  readonly lastScrapeMs: number;
   /** After the last scrape and the stale markers that follow it. */
   readonly endMs: number;
 }
@@ -45,9 +47,11 @@ export async function record(workspace: Workspace, receiverUrl: string): Promise
     await until("the outage of the target", () => (target.beats >= OUTAGE_BEAT ? true : undefined), SLOW);
     const outageMs = Date.now();
     await until("enough scrapes", () => (target.beats >= BEATS_MIN ? true : undefined), SLOW);
+    const lastScrapeMs = Date.now();
     await prometheus.reload(remoteWriteConfig([receiverUrl]));
     const sampleCount = await drained(prometheus);
-    return { prometheus, moments: { startMs, firstScrapeMs, outageMs, endMs: Date.now() }, sampleCount };
+    const moments = { startMs, firstScrapeMs, outageMs, lastScrapeMs, endMs: Date.now() };
+    return { prometheus, moments, sampleCount };
   } finally {
     await target.close();
   }

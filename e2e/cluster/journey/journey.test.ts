@@ -226,6 +226,10 @@ test.skipIf(obstacle !== undefined)(
       timeoutMs: 120_000,
     });
     await heard(20);
+    // It calls the pods of its predecessor unready until their startup probe has passed once more.
+    await until("the pod to be called ready again", async () => ((await pod()).isReady ? true : undefined), {
+      timeoutMs: 60_000,
+    });
     expect(await pod()).toEqual(before);
   },
   300_000,
