@@ -7,7 +7,7 @@ import { auditEvents } from "./support/audit.ts";
 import { suite } from "./support/suite.ts";
 import { test } from "./support/test-cluster.ts";
 import type { TestCluster } from "./support/test-cluster.ts";
-import type { Disturbance } from "./proxy/watch.ts";
+import type { Disturbance } from "./proxy/faults.ts";
 
 const configMap = (name: string, data: Readonly<Record<string, string>> = {}): KubeObject => ({
   apiVersion: "v1",

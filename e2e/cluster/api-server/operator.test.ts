@@ -6,7 +6,7 @@ import { condition } from "../support/api.ts";
 import { database } from "../support/operator.ts";
 import { test } from "../support/test-cluster.ts";
 import type { TestCluster } from "../support/test-cluster.ts";
-import type { Disturbance } from "../proxy/watch.ts";
+import type { Disturbance } from "../proxy/faults.ts";
 import { applies, applyReconciled, isHealthy, leading, leads, reconciled } from "./leading.ts";
 
 /** Every version of a database's conditions, as a reader of them would have seen them. */

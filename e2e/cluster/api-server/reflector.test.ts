@@ -1,7 +1,7 @@
 /** Reflectors on the real API server, behind a proxy that breaks their watches in every way there is. */
 import { expect } from "vitest";
 import { sleep, until } from "../../support/until.ts";
-import type { Disturbance } from "../proxy/watch.ts";
+import type { Disturbance } from "../proxy/faults.ts";
 import { Mirror } from "./own-client.ts";
 import { test } from "../support/test-cluster.ts";
 import type { TestCluster } from "../support/test-cluster.ts";

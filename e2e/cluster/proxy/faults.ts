@@ -1,6 +1,5 @@
 /** What can go wrong between a client and the API server, and how it is made to. */
 import type { RecordedRequest } from "./recording.ts";
-import type { Disturbance } from "./watch.ts";
 
 export type Fault =
   /** Answered by the proxy: 429, 500, 503, 409, 410, 403 ... The API server never hears of it. */
@@ -25,6 +24,25 @@ export type Fault =
   | { readonly kind: "before" | "after"; readonly run: (request: RecordedRequest) => void | Promise<void> }
   /** A watch that goes wrong from its beginning; `FaultProxy.watches` does it to those that are open. */
   | { readonly kind: "watch"; readonly how: Disturbance };
+
+/** What a watch can be made to do. */
+export type Disturbance =
+  /** The stream ends as the server's own timeout ends it. */
+  | "end"
+  /** The connection is cut. */
+  | "cut"
+  /** An ERROR event, 410 Expired, and the end. */
+  | "gone"
+  /** An ERROR event, 500, and the end. */
+  | "error"
+  /** A line that is no JSON, before the next event; the watch goes on. */
+  | "garbage"
+  /** The next event is broken off in the middle of its line, and the stream ended. */
+  | "truncate"
+  /** The socket stays open and nothing comes any more. */
+  | "silence"
+  /** Events are held back until `resume`. */
+  | "hold";
 
 const REASONS: Readonly<Record<number, string>> = {
   403: "Forbidden",

@@ -6,25 +6,8 @@ import { StringDecoder } from "node:string_decoder";
 import type { IncomingMessage } from "node:http";
 import type { Http2ServerResponse } from "node:http2";
 import { statusBody } from "./faults.ts";
+import type { Disturbance } from "./faults.ts";
 import type { RecordedRequest } from "./recording.ts";
-
-export type Disturbance =
-  /** The stream ends as the server's own timeout ends it. */
-  | "end"
-  /** The connection is cut. */
-  | "cut"
-  /** An ERROR event, 410 Expired, and the end. */
-  | "gone"
-  /** An ERROR event, 500, and the end. */
-  | "error"
-  /** A line that is no JSON, before the next event; the watch goes on. */
-  | "garbage"
-  /** The next event is broken off in the middle of its line, and the stream ended. */
-  | "truncate"
-  /** The socket stays open and nothing comes any more. */
-  | "silence"
-  /** Events are held back until `resume`. */
-  | "hold";
 
 export class OpenWatch {
   readonly request: RecordedRequest;

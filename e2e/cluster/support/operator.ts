@@ -7,8 +7,8 @@ import { databaseRules, leaseRules } from "../../../src/operator/rbac.ts";
 import { freePort } from "../../support/ports.ts";
 import { isOk } from "../../support/http.ts";
 import type { Program } from "../../support/program.ts";
-import type { KubeObject } from "./api.ts";
-import type { TestCluster } from "./test-cluster.ts";
+import type { Workspace } from "../../support/workspace.ts";
+import type { Api, KubeObject } from "./api.ts";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 /** The Node that the package brings along, whatever runs the test: no hand-over, so the process id is the operator's. */
@@ -19,6 +19,14 @@ export const SERVICE_ACCOUNT = "tsdb-operator";
 
 /** Of databases that say no image; nothing is pulled where no kubelet is. */
 export const DEFAULT_IMAGE = "tsdb.dev/tsdb:e2e";
+
+/** Where it is to run: a test's namespace of a cluster. */
+export interface OperatorPlace {
+  readonly workspace: Workspace;
+  readonly api: Api;
+  readonly namespace: string;
+  serviceAccountKubeconfig(name: string, options: { readonly isDirect: boolean }): Promise<string>;
+}
 
 export interface OperatorOptions {
   /** In logs; several of one test differ in it. */
@@ -42,25 +50,25 @@ export interface Operator {
   metric(name: string, labels?: Readonly<Record<string, string>>): Promise<number>;
 }
 
-export async function startOperator(cluster: TestCluster, options: OperatorOptions = {}): Promise<Operator> {
+export async function startOperator(place: OperatorPlace, options: OperatorOptions = {}): Promise<Operator> {
   const { name = "operator", flags = [], env, isClusterWide = false, isDirect = false, isAwaited = true } = options;
-  await grantRights(cluster, isClusterWide);
-  const kubeconfig = await cluster.serviceAccountKubeconfig(SERVICE_ACCOUNT, { isDirect });
+  await grantRights(place, isClusterWide);
+  const kubeconfig = await place.serviceAccountKubeconfig(SERVICE_ACCOUNT, { isDirect });
   const address = `127.0.0.1:${await freePort()}`;
   const url = `http://${address}`;
-  const program = cluster.workspace.start({
+  const program = place.workspace.start({
     name,
     command: node,
     args: [
       `${root}bin/tsdb-operator.mjs`,
       "run",
       `--kubeconfig=${kubeconfig}`,
-      `--lease-namespace=${cluster.namespace}`,
+      `--lease-namespace=${place.namespace}`,
       `--default-image=${DEFAULT_IMAGE}`,
       `--metrics-listen=${address}`,
       // No test is to wait for what is asked every 15 s; the last of two flags counts.
       "--state-interval=1s",
-      ...(isClusterWide ? [] : [`--namespaces=${cluster.namespace}`]),
+      ...(isClusterWide ? [] : [`--namespaces=${place.namespace}`]),
       ...flags,
     ],
     ...(env === undefined ? {} : { env }),
@@ -71,7 +79,7 @@ export async function startOperator(cluster: TestCluster, options: OperatorOptio
 }
 
 /** As install.yaml does it, for one namespace or for all. */
-export async function grantRights({ api, namespace }: TestCluster, isClusterWide = false): Promise<void> {
+export async function grantRights({ api, namespace }: OperatorPlace, isClusterWide = false): Promise<void> {
   const metadata = { name: SERVICE_ACCOUNT, namespace };
   const rbac = "rbac.authorization.k8s.io";
   const bound = (kind: "Role" | "ClusterRole", name: string, rules: readonly object[]): readonly KubeObject[] => {
