@@ -8,21 +8,13 @@
 ARG NODE_IMAGE=docker.io/library/node:26-trixie-slim
 ARG RUNTIME_IMAGE=gcr.io/distroless/cc-debian13:nonroot
 
-# All packages, for building. The optional ones are the Node that a checkout brings along.
+# All packages, for building; of the optional ones those that tools of ours are made of, not the Node that a checkout brings
+# along.
 FROM ${NODE_IMAGE} AS packages
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-RUN npm ci --omit=optional --ignore-scripts
-
-# Node, the library that it links and few bases have, and the packages that the programs use: the layer that is large and
-# seldom changes.
-FROM packages AS dependencies
-RUN npm prune --omit=dev --omit=optional --ignore-scripts \
- && find node_modules -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' \) -delete \
- && mkdir -p /out/app /out/usr/local/bin /out/usr/lib /empty \
- && mv node_modules /out/app/ \
- && cp -L "$(command -v node)" /out/usr/local/bin/node \
- && cp -L /usr/lib/*-linux-gnu*/libatomic.so.1 /out/usr/lib/
+RUN npm ci --ignore-scripts \
+ && rm -rf node_modules/node-linux-* node_modules/.bin/node
 
 # The kernel compiled, and the sources as Node runs them.
 FROM packages AS build
@@ -32,16 +24,22 @@ RUN node scripts/build-kernel.ts
 COPY bin bin
 COPY src src
 
-# The programs, laid out as in the image: the layer that every release changes. Where they run there is no /usr/bin/env, so
-# the first line of each names Node itself.
+# Node, and the library that it links and few bases have: the layer that is large and seldom changes.
+FROM ${NODE_IMAGE} AS node
+RUN mkdir -p /out/usr/local/bin /out/usr/lib /empty \
+ && cp -L "$(command -v node)" /out/usr/local/bin/node \
+ && cp -L /usr/lib/*-linux-gnu*/libatomic.so.1 /out/usr/lib/
+
+# The programs with all that they use, laid out as in the image: the layer that every release changes. Where they run there is
+# no /usr/bin/env, so the first line of each names Node itself.
 FROM build AS programs
-RUN mkdir -p /out/app/dist /out/usr/local/bin \
- && mv package.json bin src /out/app/ \
- && mv dist/kernel.wasm /out/app/dist/ \
- && rm -r /out/app/src/tsdb/kernel/assembly \
- && for file in /out/app/bin/*.mjs; do \
-      sed -i '1s|^#!.*|#!/usr/local/bin/node|' "$file" && chmod 755 "$file" \
-      && ln -s "/app/bin/${file##*/}" "/out/usr/local/bin/$(basename "$file" .mjs)" || exit 1; \
+COPY scripts/build-programs.ts scripts/
+RUN node scripts/build-programs.ts /out/app \
+ && mkdir -p /out/usr/local/bin \
+ && for file in bin/*.mjs; do \
+      name=$(basename "$file" .mjs) \
+      && sed -i '1s|^#!.*|#!/usr/local/bin/node|' "/out/app/$name.mjs" && chmod 755 "/out/app/$name.mjs" \
+      && ln -s "/app/$name.mjs" "/out/usr/local/bin/$name" || exit 1; \
     done
 
 # For development: each program under `node --watch`, in a tree that its user may write to, where Tilt puts changed sources.
@@ -66,8 +64,8 @@ LABEL org.opencontainers.image.title="tsdb" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-COPY --from=dependencies /out/ /
-COPY --from=dependencies --chown=65532:65532 /empty /data
+COPY --from=node /out/ /
+COPY --from=node --chown=65532:65532 /empty /data
 COPY --from=programs /out/ /
 ENV NODE_ENV=production \
     PATH=/usr/local/bin:/usr/bin:/bin \

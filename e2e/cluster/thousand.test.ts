@@ -7,6 +7,7 @@
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "vitest";
+import { buildPrograms } from "../../scripts/build-programs.ts";
 import { WATCHED } from "../../src/operator/reconcile/world.ts";
 import { until } from "../support/until.ts";
 import { condition } from "./support/api.ts";
@@ -65,8 +66,12 @@ test(`${DATABASES} databases at rest cost no write while all is listed ${RELISTS
     await Promise.all(
       Array.from({ length: Math.min(20, DATABASES - first) }, (_, i) => cluster.apply(database(nameOf(first + i)))),
     );
+  const built = cluster.workspace.path("programs");
+  await buildPrograms(built);
   const startMs = performance.now();
   const operator = await cluster.startOperator({
+    // As the image has it: this is about what it costs.
+    main: `${built}/tsdb-operator.mjs`,
     isClusterWide: true,
     isDirect: true,
     flags: [`--relist-interval=${RELIST_INTERVAL}`, "--state-interval=15s"],

@@ -9,6 +9,8 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 const node = `${root}node_modules/.bin/node`;
 
 export interface TsdbOptions {
+  /** The program, where it is to be another than that of the checkout: as the image has it, for one. */
+  readonly main?: string;
   /** Folder in the workspace; kept over restarts under the same name. */
   readonly name?: string;
   /** Port of the API; the system chooses when absent. */
@@ -32,13 +34,14 @@ export interface Tsdb {
 
 /** Starts a server and waits until it says that it is ready. */
 export async function startTsdb(workspace: Workspace, options: TsdbOptions = {}): Promise<Tsdb> {
-  const { name = "tsdb", port = 0, flags = [], env, cpus, state, readyTimeoutMs = 120_000 } = options;
+  const { main = `${root}bin/tsdb.mjs`, name = "tsdb", port = 0, flags = [], env, cpus, state } = options;
+  const { readyTimeoutMs = 120_000 } = options;
   const dataDir = workspace.path(name);
   const program = workspace.start({
     name,
     command: node,
     args: [
-      `${root}bin/tsdb.mjs`,
+      main,
       "start",
       `--data-dir=${dataDir}`,
       `--listen=127.0.0.1:${port}`,

@@ -29,6 +29,8 @@ export interface OperatorPlace {
 }
 
 export interface OperatorOptions {
+  /** The program, where it is to be another than that of the checkout. */
+  readonly main?: string;
   /** In logs; several of one test differ in it. */
   readonly name?: string;
   /** Further flags of `tsdb-operator run`. */
@@ -51,7 +53,8 @@ export interface Operator {
 }
 
 export async function startOperator(place: OperatorPlace, options: OperatorOptions = {}): Promise<Operator> {
-  const { name = "operator", flags = [], env, isClusterWide = false, isDirect = false, isAwaited = true } = options;
+  const { main = `${root}bin/tsdb-operator.mjs`, name = "operator", flags = [], env } = options;
+  const { isClusterWide = false, isDirect = false, isAwaited = true } = options;
   await grantRights(place, isClusterWide);
   const kubeconfig = await place.serviceAccountKubeconfig(SERVICE_ACCOUNT, { isDirect });
   const address = `127.0.0.1:${await freePort()}`;
@@ -60,7 +63,7 @@ export async function startOperator(place: OperatorPlace, options: OperatorOptio
     name,
     command: node,
     args: [
-      `${root}bin/tsdb-operator.mjs`,
+      main,
       "run",
       `--kubeconfig=${kubeconfig}`,
       `--lease-namespace=${place.namespace}`,

@@ -19,8 +19,9 @@ export const PAGES_MAX = 65_536;
 
 /** `debug` loads the build with canaries around every block and cell; it is several times slower. */
 export function loadKernelModule({ debug = false } = {}): WebAssembly.Module {
-  const name = debug ? "kernel-debug.wasm" : "kernel.wasm";
-  const path = new URL(`../../../dist/${name}`, import.meta.url);
+  const path = debug
+    ? new URL("../../../dist/kernel-debug.wasm", import.meta.url)
+    : new URL("../../../dist/kernel.wasm", import.meta.url);
   try {
     return new WebAssembly.Module(readFileSync(path));
   } catch (cause) {
