@@ -12,6 +12,8 @@ import { CrashServer, type SyncMode } from "./server.ts";
 import type { Volume } from "./volume.ts";
 
 export interface LabOptions {
+  /** The server's program. */
+  readonly main: string;
   readonly seed: number;
   readonly random: Random;
   readonly sync: SyncMode;
@@ -29,12 +31,14 @@ export class Lab {
   /** The server that is running. */
   server: CrashServer | undefined;
   readonly #dir: string;
+  readonly #main: string;
 
-  constructor({ seed, random, sync, dir, volume }: LabOptions) {
+  constructor({ main, seed, random, sync, dir, volume }: LabOptions) {
     this.random = random;
     this.sync = sync;
     this.volume = volume;
     this.#dir = dir;
+    this.#main = main;
     mkdirSync(dir, { recursive: true });
     this.ledger = new Ledger(seed);
     this.sender = new Sender(this.ledger, random.fork());
@@ -45,6 +49,7 @@ export class Lab {
     if (this.server && !this.server.exit) throw new Error("A server is running already");
     const logFile = join(this.#dir, "server.log");
     this.server = new CrashServer({
+      main: this.#main,
       dataDir: this.volume.dataDir,
       sync: this.sync,
       logFile,

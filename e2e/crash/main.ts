@@ -12,6 +12,7 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { buildPrograms } from "../../scripts/build-programs.ts";
 import { messageOf } from "../../src/base/errors.ts";
 import { Random, seedFromEnv } from "../../test/support/random.ts";
 import { faults, type FaultKind } from "./faults.ts";
@@ -50,6 +51,7 @@ const { values: flags } = parseArgs({
 });
 
 const root = mkdtempSync(join(tmpdir(), "tsdb-crash-"));
+const programs = join(root, "programs");
 process.exitCode = await main();
 
 async function main(): Promise<number> {
@@ -66,6 +68,7 @@ async function main(): Promise<number> {
   }
   const seed = flags.seed === undefined ? seedFromEnv() : Number(flags.seed);
   console.log(`${cycles} faults, seed ${seed}, data in ${root}`);
+  await buildPrograms(programs);
   const totals: Totals = { faults: 0, acked: 0, lost: 0, wrong: 0, allowedLosses: 0, failures: 0, worstRecoveryMs: 0 };
   for (const plan of plans(cycles, only, seed)) await runLab(plan, totals);
   console.log(
@@ -101,7 +104,7 @@ async function runLab({ kind, sync, cycles, seed }: Plan, totals: Totals): Promi
   mkdirSync(dir);
   const type = random.pick<FileSystem>(["ext4", "xfs"]);
   const volume: Volume = fault.needsVolume ? loopVolume(dir, type) : plainVolume(dir);
-  const lab = new Lab({ seed, random, sync, dir, volume });
+  const lab = new Lab({ main: join(programs, "tsdb.mjs"), seed, random, sync, dir, volume });
   const where = fault.needsVolume ? ` on ${type}` : "";
   const problems: string[] = [];
   const summary = { faults: 0, lost: 0, wrong: 0, allowedLosses: 0, recoveryMs: 0 };

@@ -6,14 +6,13 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync, writeSync } from "node:fs";
 import { get } from "node:http";
-import { fileURLToPath } from "node:url";
 import { setTimeout as delay } from "node:timers/promises";
-
-const binary = fileURLToPath(new URL("../../bin/tsdb.mjs", import.meta.url));
 
 export type SyncMode = "always" | "interval";
 
 export interface ServerOptions {
+  /** The program, as scripts/build-programs.ts made it. */
+  readonly main: string;
   readonly dataDir: string;
   readonly sync: SyncMode;
   /** Where what it logs is kept, outside of its data. */
@@ -38,9 +37,9 @@ export class CrashServer {
   /** Log lines of level error, as they come. */
   readonly errors: string[] = [];
 
-  constructor({ dataDir, sync, logFile, inject }: ServerOptions) {
+  constructor({ main, dataDir, sync, logFile, inject }: ServerOptions) {
     const args = [
-      binary,
+      main,
       "start",
       "--data-dir",
       dataDir,

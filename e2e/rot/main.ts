@@ -22,6 +22,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { buildPrograms } from "../../scripts/build-programs.ts";
 import { Random, seedFromEnv } from "../../test/support/random.ts";
 import { tsdbFile } from "../../test/support/run-tsdb.ts";
 import { dataOf, post } from "../admin/client.ts";
@@ -65,6 +66,7 @@ interface Answer {
 await inWorkspace("rot", main);
 
 async function main(workspace: Workspace): Promise<number> {
+  await buildPrograms(workspace.path("programs"));
   let server = await start(workspace);
   const { dataDir } = server;
   const endMs = Math.floor((Date.now() - 2 * HOUR_MS) / STEP_MS) * STEP_MS;
@@ -132,6 +134,7 @@ async function main(workspace: Workspace): Promise<number> {
 
 function start(workspace: Workspace): Promise<Tsdb> {
   return startTsdb(workspace, {
+    main: workspace.path("programs/tsdb.mjs"),
     flags: ["--scrub-interval=24h", "--query-max-series=100000", "--compaction-interval=1h", "--retention=60d"],
   });
 }
