@@ -38,7 +38,7 @@ RUN node scripts/build-programs.ts /out/app \
  && mkdir -p /out/usr/local/bin \
  && for file in bin/*.mjs; do \
       name=$(basename "$file" .mjs) \
-      && sed -i '1s|^#!.*|#!/usr/local/bin/node|' "/out/app/$name.mjs" && chmod 755 "/out/app/$name.mjs" \
+      && sed -i '1s|^#!/usr/bin/env \(-S \)*|#!/usr/local/bin/|' "/out/app/$name.mjs" && chmod 755 "/out/app/$name.mjs" \
       && ln -s "/app/$name.mjs" "/out/usr/local/bin/$name" || exit 1; \
     done
 

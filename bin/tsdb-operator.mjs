@@ -1,9 +1,5 @@
-#!/usr/bin/env node
-/* The first file of `tsdb-operator`. */
-import { setFlagsFromString } from "v8";
+#!/usr/bin/env -S node --optimize-for-size
+/* The first file of `tsdb-operator`, which has little to do and much to hold: garbage is to be collected early. */
 import { onNewNode } from "./support/on-new-node.mjs";
-
-// It has little to do and much to hold: garbage is to be collected early. Before anything is loaded, or it has no effect.
-setFlagsFromString("--optimize-for-size");
 
 onNewNode("tsdb-operator", () => import("../src/operator/main.ts"));

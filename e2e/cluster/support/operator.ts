@@ -63,6 +63,8 @@ export async function startOperator(place: OperatorPlace, options: OperatorOptio
     name,
     command: node,
     args: [
+      // As its first line has it.
+      "--optimize-for-size",
       main,
       "run",
       `--kubeconfig=${kubeconfig}`,
