@@ -1,10 +1,9 @@
 /** Rights that a database at work seldom needs, each used for what it was granted for, and with no others. */
 import { expect } from "vitest";
 import { silentLogger } from "../../src/base/logger.ts";
-import { ClusterClient } from "../../src/operator/cluster/client.ts";
-import { Connection, loadKubeConfig } from "../../src/operator/cluster/connection.ts";
 import { EventRecorder, QUIET_MS } from "../../src/operator/cluster/events.ts";
 import { ManualClock } from "../../test/support/clock.ts";
+import { ownClient } from "./api-server/own-client.ts";
 import { field } from "./support/api.ts";
 import { database, grantRights, SERVICE_ACCOUNT } from "./support/operator.ts";
 import { test } from "./support/test-cluster.ts";
@@ -46,22 +45,13 @@ test("a budget that is left of more members goes, and one of somebody else's und
 test("what happens again after ten minutes is counted on the event that is there", async ({ cluster }) => {
   const { api, namespace } = cluster;
   await grantRights(cluster);
-  const path = await cluster.serviceAccountKubeconfig(SERVICE_ACCOUNT);
   const clock = new ManualClock(Date.now());
-  const connection = new Connection(() => loadKubeConfig({ path }), clock);
-  const client = new ClusterClient({
-    connection,
-    clock,
-    random: Math.random,
-    userAgent: "tsdb-operator/e2e",
-    mayWrite: () => true,
-    onAttempt: () => {},
-    onWarning: () => {},
-  });
+  const kubeconfig = await cluster.serviceAccountKubeconfig(SERVICE_ACCOUNT);
+  await using own = ownClient(cluster, { clock, kubeconfig });
   const outcomes: string[] = [];
   const onOutcome = (outcome: string) => outcomes.push(outcome);
   const recorder = new EventRecorder({
-    client,
+    client: own.client,
     instance: "it",
     clock,
     random: Math.random,
@@ -70,20 +60,10 @@ test("what happens again after ten minutes is counted on the event that is there
   });
   const { apiVersion, kind, metadata } = await cluster.apply(database("metrics"));
   const regarding = { apiVersion, kind, metadata: { name: metadata.name, namespace, uid: String(metadata.uid) } };
-  try {
-    for (let time = 0; time < 3; time++) {
-      recorder.record({
-        regarding,
-        type: "Normal",
-        reason: "Repaired",
-        action: "Apply",
-        note: `time ${time}`,
-      });
-      await recorder.flush();
-      clock.advance(QUIET_MS);
-    }
-  } finally {
-    await connection.close();
+  for (let time = 0; time < 3; time++) {
+    recorder.record({ regarding, type: "Normal", reason: "Repaired", action: "Apply", note: `time ${time}` });
+    await recorder.flush();
+    clock.advance(QUIET_MS);
   }
   expect(outcomes).toEqual(["sent", "sent", "sent"]);
   const events = await api.list("events.k8s.io/v1", "Event", namespace);

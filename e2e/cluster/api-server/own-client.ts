@@ -1,4 +1,4 @@
-/** The operator's own client, reflectors and lease in the test's process, as an administrator, through the fault proxy. */
+/** The operator's own client, reflectors and lease in the test's process, through the fault proxy. */
 import { systemClock } from "../../../src/base/clock.ts";
 import type { Clock } from "../../../src/base/clock.ts";
 import { silentLogger } from "../../../src/base/logger.ts";
@@ -17,8 +17,16 @@ export interface OwnClient extends AsyncDisposable {
   readonly warnings: string[];
 }
 
-export function ownClient(cluster: TestCluster, { clock = systemClock }: { readonly clock?: Clock } = {}): OwnClient {
-  const path = cluster.proxy.kubeconfig(cluster.kubeconfig, cluster.workspace.path("own-client.kubeconfig"));
+export interface OwnClientOptions {
+  readonly clock?: Clock;
+  /** Whose rights it has: an administrator's when absent. */
+  readonly kubeconfig?: string;
+}
+
+export function ownClient(cluster: TestCluster, options: OwnClientOptions = {}): OwnClient {
+  const { clock = systemClock, kubeconfig } = options;
+  const path =
+    kubeconfig ?? cluster.proxy.kubeconfig(cluster.kubeconfig, cluster.workspace.path("own-client.kubeconfig"));
   const connection = new Connection(() => loadKubeConfig({ path }), clock);
   const warnings: string[] = [];
   const client = new ClusterClient({
