@@ -48,7 +48,8 @@ build() { # PEER: into a folder of its own first, so that a build that is cut of
   # Expanded now: the trap runs when the local is gone.
   # shellcheck disable=SC2064
   trap "kill $! 2>/dev/null || true; rm -rf '$out'" EXIT
-  go build -trimpath -ldflags '-s -w' -o "$out/" tool >&2
+  # Prometheus without its clients of twenty clouds, in which nothing here looks for targets: a fifth less to compile.
+  go build -trimpath -tags remove_all_sd -ldflags '-s -w' -o "$out/" tool >&2
   mv -f "$out"/* "$cache/bin/"
   echo "e2e/peers: built $1 in $((SECONDS - started)) s" >&2
 }

@@ -31,7 +31,8 @@ export class BlockKeeper {
   readonly #held: string[] = [];
   /** Out of the view, still on disk. */
   readonly #retired = new Set<string>();
-  readonly #removing = new Set<Promise<void>>();
+  /** One removal after another; ends when the last has ended, in whatever way. */
+  #removing: Promise<void> = Promise.resolve();
 
   constructor(options: BlockKeeperOptions) {
     this.#options = options;
@@ -76,42 +77,47 @@ export class BlockKeeper {
 
   /** Takes blocks off the disk that are in no view any more, once nobody reads them. Does not wait for that. */
   retire(ulids: readonly string[]): void {
+    const { log, closing } = this.#options;
     for (const ulid of ulids) this.#retired.add(ulid);
-    if (this.#retired.size === 0) return;
-    const removing = this.#remove([...this.#retired]).finally(() => this.#removing.delete(removing));
-    this.#removing.add(removing);
-  }
-
-  /** Resolves when all that was retired is gone, or could not be removed. */
-  async settled(): Promise<void> {
-    await Promise.all(this.#removing);
-  }
-
-  async #remove(ulids: readonly string[]): Promise<void> {
-    const { blocks, board, log, closing } = this.#options;
-    try {
-      await blocks.views.settled(closing);
-      const left = ulids.filter((ulid) => this.#retired.has(ulid));
-      if (left.length === 0) return;
-      await board.run<"remove">({ kind: "remove", ulids: left }, countOf(left), closing);
-      for (const ulid of left) this.#retired.delete(ulid);
-    } catch (thrown) {
-      // The next who retires blocks, or the next start, tries again.
+    if (!this.hasLeft) return;
+    this.removeLeft().catch((thrown: unknown) => {
+      // The next who retires or deletes something, or the next start, tries again.
       if (!closing.aborted)
         log.warn({ operation: "remove", err: thrown }, `Cannot remove blocks: ${messageOf(thrown)}`);
-    }
+    });
+  }
+
+  /** Whether blocks may lie on the disk that are in no view: retired and not removed yet, or left by jobs that failed. */
+  get hasLeft(): boolean {
+    return this.#retired.size > 0 || this.#options.board.leftBlocks.size > 0;
   }
 
   /**
-   * Takes off the disk what jobs that failed may have left there. The next start would take it for blocks, which know nothing
-   * of what is deleted from now on. @throws when it cannot be removed
+   * Takes such blocks off the disk, once nobody reads them. The next start might take them for blocks that stand, and they
+   * know nothing of what is deleted from now on. @throws when they cannot be removed
    */
-  async removeLeft(): Promise<void> {
-    const { board, closing } = this.#options;
-    const ulids = [...board.leftBlocks];
-    if (ulids.length === 0) return;
-    await board.run<"remove">({ kind: "remove", ulids }, countOf(ulids), closing);
-    for (const ulid of ulids) board.leftBlocks.delete(ulid);
+  removeLeft(): Promise<void> {
+    const ulids = [...this.#retired, ...this.#options.board.leftBlocks];
+    const removing = this.#removing.then(() => this.#remove(ulids));
+    this.#removing = removing.catch(() => undefined);
+    return removing;
+  }
+
+  async #remove(ulids: readonly string[]): Promise<void> {
+    const { blocks, board, closing } = this.#options;
+    await blocks.views.settled(closing);
+    const left = ulids.filter((ulid) => this.#retired.has(ulid) || board.leftBlocks.has(ulid));
+    if (left.length === 0) return;
+    await board.run<"remove">({ kind: "remove", ulids: left }, countOf(left), closing);
+    for (const ulid of left) {
+      this.#retired.delete(ulid);
+      board.leftBlocks.delete(ulid);
+    }
+  }
+
+  /** Resolves when all that was retired is gone, or could not be removed. */
+  settled(): Promise<void> {
+    return this.#removing;
   }
 
   /** Sets a damaged block aside. Queries of its range warn from now on; the others are served. */

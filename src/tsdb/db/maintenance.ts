@@ -231,7 +231,8 @@ export class Maintenance {
       if (!request.isDryRun) await this.#flusher.complete("before a deletion", signal);
       const touched = this.blocks.overlapping(request.mint, request.maxt).map(({ meta }) => meta.ulid);
       return this.#keeper.exclusively(request.isDryRun ? [] : touched, async () => {
-        if (!request.isDryRun) await this.#keeper.removeLeft();
+        // Looked at again after each: what is left must be none at the moment in which the blocks are listed.
+        while (!request.isDryRun && this.#keeper.hasLeft) await this.#keeper.removeLeft();
         // A merge that ended in spite of it stands for its sources now.
         const ulids = this.blocks.overlapping(request.mint, request.maxt).map(({ meta }) => meta.ulid);
         const { flushSource } = this.#options;
