@@ -270,8 +270,7 @@ test("behaviour 10: a leader that was frozen for a minute writes nothing when it
       await sleep(300);
     }
   })();
-  await sleep(1_500);
-  expect(applies(cluster, { resource: "services" }).length).toBeGreaterThan(2);
+  await until("repairs", () => (applies(cluster, { resource: "services" }).length > 2 ? true : undefined));
   frozen.program.signal("SIGSTOP");
   // What was already under way when it froze.
   await sleep(1_000);

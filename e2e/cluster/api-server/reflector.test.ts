@@ -89,13 +89,12 @@ test("a watch over hours, in seconds: its ends by the server's own time lose not
   cluster,
 }) => {
   await using mirror = await Mirror.of(cluster, undefined, { watchSecondsMin: 1, watchSecondsMax: 2 });
-  for (let i = 0; i < 40; i++) {
+  for (let i = 0; i < 40 || mirror.ends.length < 4; i++) {
     await put(cluster, `c-${i % 7}`, String(i));
     if (i % 5 === 4) await remove(cluster, `c-${i % 7}`);
     await sleep(250);
   }
   await mirror.caughtUp();
-  expect(mirror.ends.length).toBeGreaterThan(3);
   expect(new Set(mirror.ends)).toEqual(new Set(["timeout"]));
   expect(mirror.lists).toEqual(["start"]);
 });
