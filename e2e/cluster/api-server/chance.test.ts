@@ -7,7 +7,7 @@ import { expect } from "vitest";
 import { sleep, until } from "../../support/until.ts";
 import type { Rule } from "../proxy/fault-proxy.ts";
 import type { RecordedRequest } from "../proxy/recording.ts";
-import { at, quiet, writes } from "../reconcile/scene.ts";
+import { at, quiet, writes, writesDuring } from "../reconcile/scene.ts";
 import { field } from "../support/api.ts";
 import { database } from "../support/operator.ts";
 import { test } from "../support/test-cluster.ts";
@@ -79,6 +79,7 @@ test(
       // That of a predecessor goes when Kubernetes collects it, which the operator does not wait for.
       else await api.waitForAbsence(policy, { timeoutMs: 60_000 });
     }
+    expect(await writesDuring(cluster, () => sleep(REST_MS))).toEqual([]);
     const deletions = writes(cluster).filter(({ info }) => info.verb === "delete");
     expect(deletions.filter(({ info }) => info.resource !== "networkpolicies")).toEqual([]);
     expect(operator.program.isRunning).toBe(true);
