@@ -62,6 +62,7 @@ test.skipIf(obstacle !== undefined)(
         expect(leftovers(folder, n!)).not.toEqual([]);
         if (end === "stopped") expect(command(folder, "stop")).toBe("ended\n");
         else process.kill(Number(pid), "SIGKILL");
+        expect(command(folder, "status")).toBe("no cluster is running\n");
         await until("nothing to be left", () => (leftovers(folder, n!).length === 0 ? true : undefined)).catch(
           (thrown: unknown) => {
             throw new Error(`${end}: ${String(thrown)}\n${leftovers(folder, n!).join("\n")}`);

@@ -11,9 +11,12 @@
  * One for each user and machine; its folder is named when it starts. With TSDB_CLUSTER_OWNER=PID it ends with that process.
  */
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
+import { connect, createServer } from "node:net";
 import { tmpdir, userInfo } from "node:os";
 import { join, resolve } from "node:path";
+import { text } from "node:stream/consumers";
 import { until } from "../support/until.ts";
 import { Workspace } from "../support/workspace.ts";
 import { loadImage } from "./node/containerd.ts";
@@ -30,13 +33,16 @@ interface State {
 }
 
 const home = join(tmpdir(), `tsdb-cluster-${userInfo().uid}`);
-const stateFile = join(home, "state.json");
+/** Where the process that serves tells its State. A file would outlive it, and its number may become another's. */
+const socket = join(home, "state.sock");
 const log = join(home, "cluster.log");
 
-function running(): State | undefined {
-  if (!existsSync(stateFile)) return undefined;
-  const state = JSON.parse(readFileSync(stateFile, "utf8")) as State;
-  return isAlive(state.pid) ? state : undefined;
+async function running(): Promise<State | undefined> {
+  try {
+    return JSON.parse(await text(connect(socket))) as State;
+  } catch {
+    return undefined; // Nobody listens there, or it was killed while it spoke.
+  }
 }
 
 function isAlive(pid: number): boolean {
@@ -58,12 +64,11 @@ function say({ kubeconfig, pid, folder, node }: State): void {
 
 /** A process of its own that outlives the command, as the cluster's programs do not outlive it. */
 async function start(isPlaneOnly: boolean): Promise<void> {
-  const before = running();
+  const before = await running();
   if (before !== undefined) return say(before);
   const obstacle = isPlaneOnly ? "it was asked for without a node" : nodeObstacle();
   await buildPrograms(obstacle === undefined ? [...CONTROL_PLANE, ...NODE, "pause"] : CONTROL_PLANE);
   mkdirSync(home, { recursive: true, mode: 0o700 });
-  rmSync(stateFile, { force: true });
   const output = openSync(log, "w");
   const child = spawn(
     process.execPath,
@@ -93,23 +98,26 @@ async function serve(obstacle: string | undefined): Promise<void> {
     const owner = process.env["TSDB_CLUSTER_OWNER"];
     if (owner !== undefined) setInterval(() => void (isAlive(Number(owner)) || end(owner)), 1_000).unref();
   });
+  const server = createServer();
   let cluster: ClusterWithNode | undefined;
   try {
     if (obstacle === undefined) cluster = await ClusterWithNode.start(workspace);
     const { kubeconfig } = cluster?.plane ?? (await ControlPlane.start(workspace));
     const node = obstacle === undefined ? { socket: cluster!.containerd.socket } : { obstacle };
     const state: State = { pid: process.pid, kubeconfig, folder: workspace.folder, node };
-    writeFileSync(stateFile, JSON.stringify(state));
+    rmSync(socket, { force: true });
+    server.on("connection", (peer) => peer.on("error", () => undefined).end(JSON.stringify(state)));
+    await once(server.listen(socket), "listening");
     await asked;
   } finally {
     await cluster?.stop();
     await workspace.close({ failed: false });
-    rmSync(stateFile, { force: true });
+    server.close();
   }
 }
 
-function load(archive: string | undefined): void {
-  const state = running();
+async function load(archive: string | undefined): Promise<void> {
+  const state = await running();
   if (archive === undefined) throw new Error("say which file: npm run cluster -- load FILE");
   if (state === undefined) throw new Error("no cluster is running: npm run cluster");
   if ("obstacle" in state.node) throw new Error(`it runs no pods: ${state.node.obstacle}`);
@@ -117,10 +125,12 @@ function load(archive: string | undefined): void {
 }
 
 async function stop(): Promise<void> {
-  const state = running();
+  const state = await running();
   if (state === undefined) return void process.stdout.write("no cluster is running\n");
   process.kill(state.pid, "SIGTERM");
-  await until("the cluster to end", () => (running() === undefined ? true : undefined), { timeoutMs: 120_000 });
+  await until("the cluster to end", async () => ((await running()) === undefined ? true : undefined), {
+    timeoutMs: 120_000,
+  });
   process.stdout.write("ended\n");
 }
 
@@ -134,10 +144,10 @@ switch (command) {
     await serve(argument);
     break;
   case "load":
-    load(argument);
+    await load(argument);
     break;
   case "status": {
-    const state = running();
+    const state = await running();
     if (state === undefined) process.stdout.write("no cluster is running\n");
     else say(state);
     break;
