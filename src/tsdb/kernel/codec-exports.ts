@@ -105,6 +105,7 @@ export interface CodecExports {
     steps: number,
     range: number,
     bounds: number,
+    alike: number,
   ): number;
   firstOverTime(values: number, bounds: number, steps: number, row: number): void;
   lastOverTime(values: number, bounds: number, steps: number, row: number): void;
@@ -117,6 +118,7 @@ export interface CodecExports {
     times: number,
     values: number,
     bounds: number,
+    alike: number,
     start: number,
     step: number,
     steps: number,

@@ -6,6 +6,7 @@
  *   values       and their values
  *   scratch      8 bytes a sample, for the function at hand
  *   bounds       8 bytes a step: where each window begins and ends
+ *   alike        4 bytes a step: how many windows from this one on lie alike
  *   parameter    8 bytes a step
  *   groups       4 bytes a row that is added up
  *
@@ -38,6 +39,7 @@ export class KernelReader implements SampleReader {
   #scratch = 0;
   #stepCountMax = 0;
   #bounds = 0;
+  #alike = 0;
   #parameter = 0;
   #groupCountMax = 0;
   #groups = 0;
@@ -117,6 +119,7 @@ export class KernelReader implements SampleReader {
         ...input,
         grid: { startMs: grid.startMs + first * grid.stepMs, stepMs: grid.stepMs, count },
         bounds: this.#bounds + 8 * first,
+        alike: this.#alike + 4 * first,
         parameter: this.#parameter + 8 * first,
         row: rows.byteOffset + 8 * (row * grid.count + first),
       });
@@ -150,9 +153,19 @@ export class KernelReader implements SampleReader {
     if (count > this.#stepCountMax) {
       this.#stepCountMax = count;
       this.#bounds = this.#reserve(8 * count);
+      this.#alike = this.#reserve(4 * count);
       this.#parameter = this.#reserve(8 * count);
     }
-    return kernel.windowBounds(this.#times, this.#sampleCount, startMs, stepMs, count, rangeMs, this.#bounds);
+    return kernel.windowBounds(
+      this.#times,
+      this.#sampleCount,
+      startMs,
+      stepMs,
+      count,
+      rangeMs,
+      this.#bounds,
+      this.#alike,
+    );
   }
 
   /** Makes the columns long enough for what the chunks say they hold. */

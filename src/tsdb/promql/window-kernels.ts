@@ -12,6 +12,7 @@ export interface WindowInput {
   /** 8 bytes a sample. */
   readonly scratch: number;
   readonly bounds: number;
+  readonly alike: number;
   readonly parameter: number;
   /** Where the result goes, a cell for each step. */
   readonly row: number;
@@ -45,12 +46,13 @@ export const WINDOW_KERNELS: ReadonlyMap<string, WindowKernel> = new Map<string,
 ]);
 
 function extrapolate(kernel: KernelExports, input: WindowInput, isCounter: boolean, perSeconds: number): void {
-  const { grid, rangeMs, times, values, sampleCount, scratch, bounds, row } = input;
+  const { grid, rangeMs, times, values, sampleCount, scratch, bounds, alike, row } = input;
   const resetCount = isCounter ? kernel.findResets(values, sampleCount, scratch) : 0;
   kernel.extrapolate(
     times,
     values,
     bounds,
+    alike,
     grid.startMs,
     grid.stepMs,
     grid.count,

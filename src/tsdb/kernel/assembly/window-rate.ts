@@ -3,7 +3,7 @@
  * @see Prometheus promql/functions.go, extrapolatedRate, instantValue, linearRegression: the order of operations is the
  * same, so results are equal to the last bit
  */
-import { cell, storeAbsent, storeCell, windowEnd, windowFirst } from "./window";
+import { cell, storeAbsent, storeCell, windowEnd, windowFirst, windowsAlike } from "./window";
 import { sumAfter, lostAfter } from "./kahan";
 
 /**
@@ -48,6 +48,7 @@ export function extrapolate(
   times: usize,
   values: usize,
   bounds: usize,
+  alike: usize,
   start: f64,
   step: f64,
   steps: u32,
@@ -60,78 +61,60 @@ export function extrapolate(
 ): void {
   // The first reset behind the window's first sample.
   let reset: u32 = 0;
-  // Of samples at regular intervals one window lies like the next, and what follows from that alone is divided once.
-  let samples: u32 = 0;
-  let startMs: f64 = 0, endMs: f64 = 0, sampledMs: f64 = 0;
-  let toStart: f64 = 0, toEnd: f64 = 0, sampled: f64 = 0, factor: f64 = 0;
-  for (let k: u32 = 0; k < steps; k++) {
+  for (let k: u32 = 0; k < steps;) {
     const first = windowFirst(bounds, k);
     const end = windowEnd(bounds, k);
     if (end - first < 2) {
-      storeAbsent(row, k);
+      storeAbsent(row, k++);
       continue;
     }
-    if (k + 1 < steps && end - first == samples) {
-      // Two windows that lie like the one before, without a reset and far from zero: nearly all.
-      const nextFirst = windowFirst(bounds, k + 1);
-      const nextEnd = windowEnd(bounds, k + 1);
-      const ends = f64x2.add(f64x2.splat(start), f64x2.mul(f64x2.splat(step), f64x2(f64(k), f64(k + 1))));
-      const firstTimes = twoCells(times, first, nextFirst);
-      const lastTimes = twoCells(times, end - 1, nextEnd - 1);
-      const isLikeBefore = v128.and(
-        v128.and(
-          f64x2.eq(f64x2.sub(firstTimes, f64x2.sub(ends, f64x2.splat(range))), f64x2.splat(startMs)),
-          f64x2.eq(f64x2.sub(ends, lastTimes), f64x2.splat(endMs)),
-        ),
-        f64x2.eq(f64x2.sub(lastTimes, firstTimes), f64x2.splat(sampledMs)),
-      );
-      while (reset < resetCount && load<u32>(resets + (usize(reset) << 2)) <= first) reset++;
-      const hasReset = reset < resetCount && load<u32>(resets + (usize(reset) << 2)) < nextEnd;
-      if (nextEnd - nextFirst == samples && !hasReset && i64x2.all_true(isLikeBefore)) {
-        const firstValues = twoCells(values, first, nextFirst);
-        const growths = f64x2.sub(twoCells(values, end - 1, nextEnd - 1), firstValues);
-        if (!isCounter || areAboveZero(firstValues, growths, sampled, toStart)) {
-          v128.store(row + (usize(k) << 3), f64x2.mul(growths, f64x2.splat(factor)));
-          k++;
-          continue;
-        }
-      }
-    }
-    const firstValue = cell(values, first);
-    let growth = cell(values, end - 1) - firstValue;
-    while (reset < resetCount && load<u32>(resets + (usize(reset) << 2)) <= first) reset++;
-    for (let i = reset; i < resetCount; i++) {
-      const index = load<u32>(resets + (usize(i) << 2));
-      if (index >= end) break;
-      growth += cell(values, index - 1);
-    }
+    // What follows from where a window's samples lie is the same for all that lie alike.
+    const windowEndTime = start + step * f64(k);
     const firstTime = cell(times, first);
     const lastTime = cell(times, end - 1);
-    const windowEndTime = start + step * f64(k);
-    const newStartMs = firstTime - (windowEndTime - range);
-    const newEndMs = windowEndTime - lastTime;
-    const newSampledMs = lastTime - firstTime;
-    if (end - first != samples || newStartMs != startMs || newEndMs != endMs || newSampledMs != sampledMs) {
-      samples = end - first;
-      startMs = newStartMs;
-      endMs = newEndMs;
-      sampledMs = newSampledMs;
-      toStart = startMs / 1000;
-      toEnd = endMs / 1000;
-      sampled = sampledMs / 1000;
-      const between = sampled / f64(samples - 1);
-      const threshold = between * 1.1;
-      if (toStart >= threshold) toStart = between / 2;
-      if (toEnd >= threshold) toEnd = between / 2;
-      factor = extrapolationFactor(sampled, toStart, toEnd, perSeconds);
+    const sampled = (lastTime - firstTime) / 1000;
+    const between = sampled / f64(end - first - 1);
+    const threshold = between * 1.1;
+    let toStart = (firstTime - (windowEndTime - range)) / 1000;
+    let toEnd = (windowEndTime - lastTime) / 1000;
+    if (toStart >= threshold) toStart = between / 2;
+    if (toEnd >= threshold) toEnd = between / 2;
+    const factor = extrapolationFactor(sampled, toStart, toEnd, perSeconds);
+
+    const alikeEnd = k + min<u32>(steps - k, windowsAlike(alike, k));
+    const move = k + 1 < alikeEnd ? windowFirst(bounds, k + 1) - first : 0;
+    let i = first;
+    const last = end - 1 - first;
+    while (k < alikeEnd) {
+      while (reset < resetCount && load<u32>(resets + (usize(reset) << 2)) <= i) reset++;
+      const nextReset = reset < resetCount ? load<u32>(resets + (usize(reset) << 2)) : u32.MAX_VALUE;
+      // Two windows at a time, as long as they are without a reset and far from zero.
+      while (k + 1 < alikeEnd && i + move + last < nextReset) {
+        const firstValues = twoCells(values, i, i + move);
+        const growths = f64x2.sub(twoCells(values, i + last, i + move + last), firstValues);
+        if (isCounter && !areAboveZero(firstValues, growths, sampled, toStart)) break;
+        v128.store(row + (usize(k) << 3), f64x2.mul(growths, f64x2.splat(factor)));
+        i += 2 * move;
+        k += 2;
+      }
+      if (k >= alikeEnd) break;
+      while (reset < resetCount && load<u32>(resets + (usize(reset) << 2)) <= i) reset++;
+      const firstValue = cell(values, i);
+      let growth = cell(values, i + last) - firstValue;
+      for (let j = reset; j < resetCount; j++) {
+        const index = load<u32>(resets + (usize(j) << 2));
+        if (index > i + last) break;
+        growth += cell(values, index - 1);
+      }
+      let windowFactor = factor;
+      if (isCounter && growth > 0 && firstValue >= 0 && mayReachZero(firstValue, growth, sampled, toStart)) {
+        // A counter cannot have been below zero.
+        const toZero = sampled * (firstValue / growth);
+        if (toZero < toStart) windowFactor = extrapolationFactor(sampled, toZero, toEnd, perSeconds);
+      }
+      storeCell(row, k++, growth * windowFactor);
+      i += move;
     }
-    let windowFactor = factor;
-    if (isCounter && growth > 0 && firstValue >= 0 && mayReachZero(firstValue, growth, sampled, toStart)) {
-      // A counter cannot have been below zero.
-      const toZero = sampled * (firstValue / growth);
-      if (toZero < toStart) windowFactor = extrapolationFactor(sampled, toZero, toEnd, perSeconds);
-    }
-    storeCell(row, k, growth * windowFactor);
   }
 }
 

@@ -4,6 +4,8 @@
  *
  *   step k looks at (end - range, end], end = start + k * step
  *   bounds: per step the index of the window's first sample u32 | of the sample behind its last u32
+ *   alike:  per step u32, how many windows, this one and those that follow, lie alike: as many samples in each, equally
+ *           far from its end, and each moved on by the same number of samples
  *
  * Windows only ever move forwards, so every function works with moving indices. Times that do not ascend (damaged
  * data) give wrong cells, but never an index outside the columns. Values that are only passed on are copied as bits:
@@ -31,7 +33,8 @@ function isAfter(times: usize, count: u32, time: f64, guess: u32): bool {
 }
 
 /**
- * Writes the bounds of every step's window. Samples at regular intervals are not looked at one by one.
+ * Writes the bounds of every step's window, and which of them lie alike. Samples at regular intervals, nearly all there
+ * are, are looked at once, and the windows over them are not looked at one by one.
  * @returns how many samples the largest window has
  */
 export function windowBounds(
@@ -42,6 +45,7 @@ export function windowBounds(
   steps: u32,
   range: f64,
   bounds: usize,
+  alike: usize,
 ): u32 {
   let first: u32 = 0;
   let end: u32 = 0;
@@ -49,6 +53,11 @@ export function windowBounds(
   // Windows tend to move on by as many samples as the last time.
   let firstMove: u32 = 0;
   let endMove: u32 = 0;
+  // Samples from here to there lie at one interval, as was last found.
+  let regularFirst: u32 = 0;
+  let regularLast: u32 = 0;
+  let regularInterval: f64 = 0;
+  const canBeAlike = isExact(start, step, range, steps);
   for (let k: u32 = 0; k < steps; k++) {
     const time = start + step * f64(k);
     if (isAfter(times, count, time, end + endMove) && isAfter(times, count, time - range, first + firstMove)) {
@@ -63,15 +72,80 @@ export function windowBounds(
       first = newFirst;
     }
     const windowStart = min<u32>(first, end);
-    store<u64>(bounds + (usize(k) << 3), u64(windowStart) | (u64(end) << 32));
+    storeBounds(bounds, k, windowStart, end);
+    store<u32>(alike + (usize(k) << 2), 1);
     largest = max<u32>(largest, end - windowStart);
+    if (!canBeAlike || endMove == 0 || first >= end) continue;
+    const interval = step / f64(endMove);
+    // The sample before the first is in no window, and would not be if it were an interval away.
+    if (cell(times, first) - interval > time - range) continue;
+    if (interval != regularInterval || first < regularFirst || first >= regularLast) {
+      regularInterval = interval;
+      regularFirst = first;
+      regularLast = lastRegular(times, count, first, interval);
+    }
+    if (end >= regularLast) continue;
+    const more = min<u32>(steps - 1 - k, (regularLast - end) / endMove);
+    fillAlike(bounds, alike, k, more, endMove);
+    first += more * endMove;
+    end += more * endMove;
+    k += more;
   }
   return largest;
 }
 
+/** Whether the times of all steps are whole numbers without rounding, so that intervals may be added to them. */
+@inline
+function isExact(start: f64, step: f64, range: f64, steps: u32): bool {
+  if (floor(start) != start || floor(step) != step || floor(range) != range) return false;
+  return abs(start) + step * f64(steps) + range < 9e15;
+}
+
+/** The last of the samples from `i` on that follow each other at one interval. */
+function lastRegular(times: usize, count: u32, i: u32, interval: f64): u32 {
+  const intervals = f64x2.splat(interval);
+  for (; i + 9 <= count; i += 8) {
+    const at = times + (usize(i) << 3);
+    const first = v128.and(isFollowed(at, intervals), isFollowed(at + 16, intervals));
+    const second = v128.and(isFollowed(at + 32, intervals), isFollowed(at + 48, intervals));
+    if (!i64x2.all_true(v128.and(first, second))) break;
+  }
+  while (i + 1 < count && cell(times, i + 1) - cell(times, i) == interval) i++;
+  return i;
+}
+@inline
+function isFollowed(at: usize, intervals: v128): v128 {
+  return f64x2.eq(f64x2.sub(v128.load(at, 8), v128.load(at)), intervals);
+}
+
+/** Writes the bounds of `more` windows that lie like that of step `k`, each moved on by `move` samples. */
+function fillAlike(bounds: usize, alike: usize, k: u32, more: u32, move: u32): void {
+  const moved = i32x4.splat(move);
+  // Two windows: first and end of one, first and end of the next.
+  let windows = i32x4.add(v128.load64_splat(bounds + (usize(k) << 3)), v128.and(moved, i32x4(0, 0, -1, -1)));
+  const movedTwice = i32x4.add(moved, moved);
+  let left = more + 1;
+  for (; left >= 2; left -= 2, k += 2) {
+    v128.store(bounds + (usize(k) << 3), windows);
+    store<u64>(alike + (usize(k) << 2), u64(left) | (u64(left - 1) << 32));
+    windows = i32x4.add(windows, movedTwice);
+  }
+  if (left == 0) return;
+  v128.store64_lane(bounds + (usize(k) << 3), windows, 0);
+  store<u32>(alike + (usize(k) << 2), 1);
+}
+
+@inline
+function storeBounds(bounds: usize, k: u32, first: u32, end: u32): void {
+  store<u64>(bounds + (usize(k) << 3), u64(first) | (u64(end) << 32));
+}
 @inline
 export function windowFirst(bounds: usize, k: u32): u32 {
   return load<u32>(bounds + (usize(k) << 3));
+}
+@inline
+export function windowsAlike(alike: usize, k: u32): u32 {
+  return load<u32>(alike + (usize(k) << 2));
 }
 @inline
 export function windowEnd(bounds: usize, k: u32): u32 {
