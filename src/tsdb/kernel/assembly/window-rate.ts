@@ -88,17 +88,17 @@ export function extrapolate(
     while (k < alikeEnd) {
       while (reset < resetCount && load<u32>(resets + (usize(reset) << 2)) <= i) reset++;
       const nextReset = reset < resetCount ? load<u32>(resets + (usize(reset) << 2)) : u32.MAX_VALUE;
-      // Two windows at a time, as long as they are without a reset and far from zero.
-      while (k + 1 < alikeEnd && i + move + last < nextReset) {
+      if (k + 1 < alikeEnd && i + move + last < nextReset) {
+        // Two windows without a reset and far from zero: nearly all.
         const firstValues = twoCells(values, i, i + move);
         const growths = f64x2.sub(twoCells(values, i + last, i + move + last), firstValues);
-        if (isCounter && !areAboveZero(firstValues, growths, sampled, toStart)) break;
-        v128.store(row + (usize(k) << 3), f64x2.mul(growths, f64x2.splat(factor)));
-        i += 2 * move;
-        k += 2;
+        if (!isCounter || areAboveZero(firstValues, growths, sampled, toStart)) {
+          v128.store(row + (usize(k) << 3), f64x2.mul(growths, f64x2.splat(factor)));
+          i += 2 * move;
+          k += 2;
+          continue;
+        }
       }
-      if (k >= alikeEnd) break;
-      while (reset < resetCount && load<u32>(resets + (usize(reset) << 2)) <= i) reset++;
       const firstValue = cell(values, i);
       let growth = cell(values, i + last) - firstValue;
       for (let j = reset; j < resetCount; j++) {

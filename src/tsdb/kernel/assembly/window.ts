@@ -72,7 +72,7 @@ export function windowBounds(
       first = newFirst;
     }
     const windowStart = min<u32>(first, end);
-    storeBounds(bounds, k, windowStart, end);
+    store<u64>(bounds + (usize(k) << 3), u64(windowStart) | (u64(end) << 32));
     store<u32>(alike + (usize(k) << 2), 1);
     largest = max<u32>(largest, end - windowStart);
     if (!canBeAlike || endMove == 0 || first >= end) continue;
@@ -135,10 +135,6 @@ function fillAlike(bounds: usize, alike: usize, k: u32, more: u32, move: u32): v
   store<u32>(alike + (usize(k) << 2), 1);
 }
 
-@inline
-function storeBounds(bounds: usize, k: u32, first: u32, end: u32): void {
-  store<u64>(bounds + (usize(k) << 3), u64(first) | (u64(end) << 32));
-}
 @inline
 export function windowFirst(bounds: usize, k: u32): u32 {
   return load<u32>(bounds + (usize(k) << 3));
